@@ -1,0 +1,98 @@
+package span
+
+import (
+	"bytes"
+	"fmt"
+	"reflect"
+	"strings"
+	"testing"
+)
+
+// fakeToken is what a span becomes when the laws are checked without a key.
+func fakeToken(i int) string {
+	return tokenMark + strings.Repeat("A", 90) + fmt.Sprintf("%06d", i)
+}
+
+// checkLaws checks everything a format promises for one document that its
+// Find accepts, and reports whether it accepts it.
+func checkLaws(t testing.TB, f *Format, src []byte) bool {
+	t.Helper()
+	spans, err := f.Find(src)
+	if err != nil {
+		e, ok := err.(*Error)
+		if !ok || e.Offset < 0 || e.Offset > len(src) {
+			t.Fatalf("%s: refusal without a place: %v\n%q", f.Name, err, src)
+		}
+		return false
+	}
+	if FindToken(src) >= 0 {
+		return true // an already sealed document: Encrypt refuses it
+	}
+	last := 0
+	for i, s := range spans {
+		if s.Start < last || s.End < s.Start || s.End > len(src) {
+			t.Fatalf("%s: span %d [%d,%d) out of order (after %d, of %d)\n%q", f.Name, i, s.Start, s.End, last, len(src), src)
+		}
+		if s.Kind == Value {
+			if _, err := f.Text(src, s); err != nil {
+				t.Fatalf("%s: span %d has no text: %v\n%q", f.Name, i, err, src)
+			}
+		}
+		last = s.End
+	}
+	same := Splice(src, spans, func(i int) []byte { return src[spans[i].Start:spans[i].End] })
+	if !bytes.Equal(same, src) {
+		t.Fatalf("%s: splicing each span with itself gave\n%q, not\n%q", f.Name, same, src)
+	}
+	// Once with every span sealed, once with every other one: both must be
+	// found again at the same paths with the tokens whole.
+	for _, every := range []int{1, 2} {
+		sealedSpan := func(i int) bool { return !spans[i].Fixed && i%every == 0 }
+		sealed := Splice(src, spans, func(i int) []byte {
+			s := spans[i]
+			if !sealedSpan(i) {
+				return src[s.Start:s.End]
+			}
+			glue := ""
+			if s.Start == s.End {
+				glue = f.Empty
+			}
+			return []byte(glue + s.Open + fakeToken(i) + s.Close)
+		})
+		again, err := f.Find(sealed)
+		if err != nil {
+			t.Fatalf("%s: sealed document refused: %v\n%q\n%q", f.Name, err, src, sealed)
+		}
+		if len(again) != len(spans) {
+			t.Fatalf("%s: %d spans became %d\n%q\n%q", f.Name, len(spans), len(again), src, sealed)
+		}
+		for i, s := range again {
+			was := spans[i]
+			if s.Kind != was.Kind || s.Doc != was.Doc || s.Starts != was.Starts || s.Fixed != was.Fixed || !reflect.DeepEqual(s.Path, was.Path) {
+				t.Fatalf("%s: span %d changed from %+v to %+v\n%q\n%q", f.Name, i, was, s, src, sealed)
+			}
+			want := string(src[was.Start:was.End])
+			if sealedSpan(i) {
+				want = s.Open + fakeToken(i) + s.Close
+			}
+			if got := string(sealed[s.Start:s.End]); got != want {
+				t.Fatalf("%s: span %d holds %q, want %q\n%q", f.Name, i, got, want, sealed)
+			}
+		}
+		if every > 1 {
+			continue
+		}
+		// Opening: what the engine does, byte for byte.
+		back := make([]Span, len(again))
+		copy(back, again)
+		for i := range back {
+			if spans[i].Start == spans[i].End && sealedSpan(i) {
+				back[i].Start -= len(f.Empty)
+			}
+		}
+		if got := Splice(sealed, back, func(i int) []byte { return src[spans[i].Start:spans[i].End] }); !bytes.Equal(got, src) {
+			t.Fatalf("%s: opened to\n%q, not\n%q", f.Name, got, src)
+		}
+	}
+	return true
+}

@@ -1,0 +1,298 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"filippo.io/age"
+	"github.com/urfave/cli/v2"
+
+	"github.com/leafseal/leafseal/internal/atomic"
+	"github.com/leafseal/leafseal/internal/keys"
+	"github.com/leafseal/leafseal/pkg/leafseal"
+)
+
+// env is the world around one run: commands touch the process through it
+// only.
+type env struct {
+	stdin   io.Reader
+	stdout  io.Writer
+	stderr  io.Writer
+	environ []string
+	now     func() time.Time
+	openTTY func() (*os.File, error)
+
+	// From the common flags.
+	identityFiles           []string
+	noInput, quiet, verbose bool
+
+	found *keys.Ring // identities, once looked for
+}
+
+func (e *env) flags(c *cli.Context) {
+	e.identityFiles = c.StringSlice("identity")
+	e.noInput, e.quiet, e.verbose = c.Bool("no-input"), c.Bool("quiet"), c.Bool("verbose")
+}
+
+func (e *env) getenv(name string) string {
+	for _, kv := range e.environ {
+		if v, ok := strings.CutPrefix(kv, name+"="); ok {
+			return v
+		}
+	}
+	return ""
+}
+
+// home is the person's home folder; XDG base directories default below it.
+func (e *env) xdg(variable, fallback string) string {
+	if dir := e.getenv(variable); filepath.IsAbs(dir) {
+		return filepath.Join(dir, "leafseal")
+	}
+	return filepath.Join(e.home(), fallback, "leafseal")
+}
+
+func (e *env) home() string {
+	if h := e.getenv("HOME"); h != "" {
+		return h
+	}
+	return e.getenv("USERPROFILE")
+}
+
+func (e *env) identityPath() string {
+	return filepath.Join(e.xdg("XDG_CONFIG_HOME", ".config"), "identity")
+}
+
+func (e *env) trustPath() string {
+	return filepath.Join(e.xdg("XDG_STATE_HOME", ".local/state"), "trust")
+}
+
+// keyUI lets the keys package ask the person.
+func (e *env) keyUI() *keys.UI {
+	ui := &keys.UI{}
+	if tty := e.terminal(); tty != nil {
+		tty.Close()
+		ui.Passphrase = func(prompt string) ([]byte, error) {
+			answer, err := e.ask(prompt, true)
+			return []byte(answer), err
+		}
+	}
+	return ui
+}
+
+// ring looks for identities, once per run, in the order of the manual.
+func (e *env) ring() (*keys.Ring, error) {
+	if e.found != nil {
+		return e.found, nil
+	}
+	ring, err := keys.Find(keys.Sources{
+		Files:   e.identityFiles,
+		Key:     e.getenv("LEAFSEAL_IDENTITY"),
+		KeyFile: e.getenv("LEAFSEAL_IDENTITY_FILE"),
+		Config:  e.identityPath(),
+		SSH:     []string{filepath.Join(e.home(), ".ssh", "id_ed25519"), filepath.Join(e.home(), ".ssh", "id_rsa")},
+		Stdin:   e.stdin,
+	}, e.keyUI())
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", leafseal.ErrNoIdentity, err)
+	}
+	e.found = ring
+	for _, w := range ring.Warnings {
+		e.warn("%s", w)
+	}
+	return ring, nil
+}
+
+func (e *env) identities() ([]age.Identity, error) {
+	ring, err := e.ring()
+	if err != nil {
+		return nil, err
+	}
+	return ring.Identities(), nil
+}
+
+// read returns the bytes of a file; "-" is standard input.
+func (e *env) read(path string) ([]byte, error) {
+	if path == "-" {
+		return io.ReadAll(e.stdin)
+	}
+	return os.ReadFile(path)
+}
+
+// open reads, verifies and opens an encrypted file.
+func (e *env) open(path, format string) (*leafseal.File, error) {
+	src, err := e.read(path)
+	if err != nil {
+		return nil, err
+	}
+	ids, err := e.identities()
+	if err != nil {
+		return nil, err
+	}
+	return leafseal.Open(src, leafseal.Options{Name: path, Format: format}, ids...)
+}
+
+// write replaces the file at path with data if it still holds was; nil: if
+// there is none. "-" is standard output.
+func (e *env) write(path string, was, data []byte) error {
+	if path == "-" {
+		_, err := e.stdout.Write(data)
+		return err
+	}
+	err := atomic.Replace(path, was, data)
+	if errors.Is(err, atomic.ErrChanged) {
+		return fmt.Errorf("%s: %w; nothing was written", path, errChanged)
+	}
+	return err
+}
+
+// repo is the policy that covers a file.
+type repo struct {
+	root   string // folder of the policy
+	policy *leafseal.Policy
+	src    []byte
+}
+
+// repoOf finds the policy for a file: in its folder or one above, up to the
+// root of the git repository. It is nil if there is none.
+func repoOf(path string) (*repo, error) {
+	dir, err := filepath.Abs(filepath.Dir(path))
+	if err != nil {
+		return nil, err
+	}
+	if real, err := filepath.EvalSymlinks(dir); err == nil {
+		dir = real
+	}
+	for {
+		src, err := os.ReadFile(filepath.Join(dir, leafseal.PolicyFile))
+		if err == nil {
+			policy, err := leafseal.ParsePolicy(src)
+			return &repo{dir, policy, src}, err
+		}
+		if !errors.Is(err, os.ErrNotExist) {
+			return nil, err
+		}
+		if _, err := os.Lstat(filepath.Join(dir, ".git")); err == nil || dir == filepath.Dir(dir) {
+			return nil, nil
+		}
+		dir = filepath.Dir(dir)
+	}
+}
+
+// rel is a file's path as the policy's globs see it.
+func (r *repo) rel(path string) (string, error) {
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return "", err
+	}
+	if real, err := filepath.EvalSymlinks(filepath.Dir(abs)); err == nil {
+		abs = filepath.Join(real, filepath.Base(abs))
+	}
+	rel, err := filepath.Rel(r.root, abs)
+	return filepath.ToSlash(rel), err
+}
+
+// rule is what the policy wants for one file.
+type rule struct {
+	*leafseal.FileRule
+	repo    *repo
+	readers []leafseal.Reader
+}
+
+// ruleFor finds the policy's rule for a file, or says what is missing.
+func ruleFor(path string) (*rule, error) {
+	r, err := repoOf(path)
+	if err != nil {
+		return nil, err
+	}
+	if r == nil {
+		return nil, &leafseal.Error{File: path, Err: fmt.Errorf("%w: there is no %s here or above", leafseal.ErrPolicy, leafseal.PolicyFile),
+			Hint: "leafseal init makes one; or name the readers with --to"}
+	}
+	rel, err := r.rel(path)
+	if err != nil {
+		return nil, err
+	}
+	fr := r.policy.Match(rel)
+	if fr == nil {
+		return nil, &leafseal.Error{File: path, Err: fmt.Errorf("%w: no rule of %s matches %s", leafseal.ErrPolicy, filepath.Join(r.root, leafseal.PolicyFile), rel),
+			Hint: "add to its files:  - {path: " + rel + ", for: [" + firstUser(r.policy) + "]}"}
+	}
+	return &rule{fr, r, r.policy.Readers(fr)}, nil
+}
+
+func firstUser(p *leafseal.Policy) string {
+	if len(p.Users) == 0 {
+		return "NAME"
+	}
+	return p.Users[0].Name
+}
+
+// withRecipients fills in the recipients of readers, so that plugins can ask
+// the person.
+func (e *env) withRecipients(readers []leafseal.Reader) ([]leafseal.Reader, error) {
+	for i := range readers {
+		to, err := keys.ParseRecipient(readers[i].Key, e.keyUI())
+		if err != nil {
+			return nil, fmt.Errorf("the key of reader %s: %w", readers[i].Name, err)
+		}
+		readers[i].Recipient = to
+	}
+	return readers, nil
+}
+
+// trustFlag names readers whose new keys are accepted without asking.
+func trustFlag() cli.Flag {
+	return &cli.StringSliceFlag{Name: "trust", Usage: "accept the key that the policy gives for `NAME` (\"all\": for everyone)"}
+}
+
+// trust makes sure that this machine has encrypted to these keys under these
+// names in this repository before, or that the person agrees to begin now:
+// the policy can be changed by anyone who can push.
+func (e *env) trust(root string, readers []leafseal.Reader, accept []string) error {
+	known, err := keys.OpenTrust(e.trustPath())
+	if err != nil {
+		return err
+	}
+	own := map[string]bool{}
+	if ring, err := e.ring(); err == nil {
+		for _, k := range ring.PublicKeys() {
+			own[k] = true
+		}
+	}
+	for _, r := range readers {
+		if known.Known(root, r.Name, r.Key) {
+			continue
+		}
+		if !own[r.Key] && !accepted(accept, r.Name) {
+			if err := e.askTrust(root, r); err != nil {
+				return err
+			}
+		}
+		known.Add(root, r.Name, r.Key)
+	}
+	return known.Save()
+}
+
+func accepted(accept []string, name string) bool {
+	for _, a := range accept {
+		if a == name || a == "all" {
+			return true
+		}
+	}
+	return false
+}
+
+func (e *env) askTrust(root string, r leafseal.Reader) error {
+	err := e.confirm(fmt.Sprintf("%s wants to encrypt to a key that this machine does not know yet:\n  %s  %s\nLet %s read?",
+		filepath.Join(root, leafseal.PolicyFile), r.Name, r.Key, r.Name))
+	if errors.Is(err, errNoTerminal) {
+		return &leafseal.Error{Key: r.Name, Err: fmt.Errorf("%w: this machine has not encrypted to this key before: %s", leafseal.ErrPolicy, r.Key),
+			Hint: "if it is the right key, say --trust " + r.Name}
+	}
+	return err
+}

@@ -1,0 +1,443 @@
+package leafseal
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"filippo.io/age"
+
+	"github.com/leafseal/leafseal/internal/keys"
+	"github.com/leafseal/leafseal/internal/seal"
+	"github.com/leafseal/leafseal/internal/span"
+)
+
+// File is an opened file: its plaintext, its readers, and the data key that
+// keeps unchanged values unchanged in the ciphertext. A File is not safe for
+// concurrent use.
+type File struct {
+	name    string
+	format  *span.Format
+	block   seal.Block
+	dataKey []byte
+	key     *seal.Key
+	plain   []byte
+	bytes   []byte
+	sealed  map[string]bool // paths that are sealed whatever the rule says
+}
+
+// Plaintext returns the decrypted document. The caller must not change it.
+func (f *File) Plaintext() []byte { return f.plain }
+
+// Bytes returns the encrypted file. The caller must not change it.
+func (f *File) Bytes() []byte { return f.bytes }
+
+// Format returns the name of the file's format.
+func (f *File) Format() string { return f.format.Name }
+
+// ID returns the file id, 32 hexadecimal digits that name the data key.
+func (f *File) ID() string { return fmt.Sprintf("%x", f.block.ID) }
+
+// Readers returns who can open the file.
+func (f *File) Readers() []Reader { return readersOf(&f.block) }
+
+// Rule returns the rule in force in the file.
+func (f *File) Rule() Rule { return Rule(f.block.Rule) }
+
+// Edit replaces the plaintext. What is unchanged keeps its ciphertext, and a
+// value that was sealed stays sealed. After an error the file is as it was.
+func (f *File) Edit(plaintext []byte) error {
+	if len(plaintext) == 0 {
+		return f.err(ErrUnsupported, errors.New("an empty file holds nothing to encrypt"))
+	}
+	if f.bytes != nil && bytes.Equal(plaintext, f.plain) {
+		return nil
+	}
+	return f.write(plaintext)
+}
+
+// write seals plaintext under the block as it stands.
+func (f *File) write(plaintext []byte) error {
+	if _, _, ok := f.format.DetachBlock(plaintext); ok {
+		return &Error{File: f.name, Err: ErrEncrypted, Hint: "leafseal edit changes an encrypted file"}
+	}
+	b, err := find(f.format, f.name, plaintext, ErrUnsupported)
+	if err != nil {
+		return err
+	}
+	rule, err := Rule(f.block.Rule).compile()
+	if err != nil {
+		return err
+	}
+	blk := f.block
+	out, err := sealBody(f.format, f.name, f.key, &blk, b, func(i int) bool {
+		return f.sealed[string(b.paths[i])] || rule.seals(&b.spans[i])
+	})
+	if err != nil {
+		return err
+	}
+	f.block, f.plain, f.bytes = blk, plaintext, out
+	return nil
+}
+
+// keepSealed remembers the paths of what is sealed against the rule, so that
+// no later write reveals it. All comments share the empty path.
+func (f *File) keepSealed(o *opened) {
+	rule, err := Rule(f.block.Rule).compile()
+	for i := range o.found.spans {
+		s := &o.found.spans[i]
+		if o.sealed[i] && (err != nil || !rule.seals(s)) {
+			if f.sealed == nil {
+				f.sealed = make(map[string]bool)
+			}
+			f.sealed[string(o.found.paths[i])] = true
+		}
+	}
+}
+
+// Values lists the values of the document, in order.
+func (f *File) Values() ([]Value, error) {
+	b, err := find(f.format, f.name, f.plain, ErrUnsupported)
+	if err != nil {
+		return nil, err
+	}
+	rule, err := Rule(f.block.Rule).compile()
+	if err != nil {
+		return nil, err
+	}
+	var values []Value
+	for i := range b.spans {
+		s := &b.spans[i]
+		if s.Kind != span.Value {
+			continue
+		}
+		text, err := f.format.Text(f.plain, *s)
+		if err != nil {
+			return nil, b.at(f.name, i, fmt.Errorf("%w: the value cannot be read", ErrUnsupported))
+		}
+		values = append(values, Value{
+			Path:   formatPath(s.Doc, s.Path),
+			Text:   text,
+			Sealed: !s.Fixed && (f.sealed[string(b.paths[i])] || rule.seals(s)),
+		})
+	}
+	return values, nil
+}
+
+// Get returns the value at path as a program would see it: unquoted and
+// unescaped. A path is written like db.password, servers[0].host, "a.b".c, or
+// @1.key for the second document of a stream.
+func (f *File) Get(path string) (string, error) {
+	a, s, err := f.lookup(path)
+	if err != nil {
+		return "", err
+	}
+	if s == nil {
+		return "", f.notFound(a)
+	}
+	text, err := f.format.Text(f.plain, *s)
+	if err != nil {
+		return "", refuse(f.name, f.plain, ErrUnsupported, err)
+	}
+	return text, nil
+}
+
+// lookup finds the span that path names; nil if there is none.
+func (f *File) lookup(path string) (address, *span.Span, error) {
+	a, err := parsePath(path)
+	if err != nil {
+		return a, nil, err
+	}
+	spans, err := f.format.Find(f.plain)
+	if err != nil {
+		return a, nil, refuse(f.name, f.plain, ErrUnsupported, err)
+	}
+	var found *span.Span
+	for i := range spans {
+		if !a.names(&spans[i]) {
+			continue
+		}
+		if found != nil {
+			return a, nil, &Error{File: f.name, Key: path, Err: fmt.Errorf("%w: the path names more than one value", ErrNotFound)}
+		}
+		found = &spans[i]
+	}
+	return a, found, nil
+}
+
+// notFound says what stands at a or above it instead.
+func (f *File) notFound(a address) error {
+	e := &Error{File: f.name, Key: a.String(), Err: ErrNotFound}
+	spans, err := f.format.Find(f.plain)
+	if err != nil {
+		return e
+	}
+	for up := a; ; up.steps = up.steps[:len(up.steps)-1] {
+		if below := childrenOf(up, spans); len(below) > 0 {
+			where := "the file"
+			if len(up.steps) > 0 {
+				where = up.String()
+			}
+			e.Hint = where + " has " + strings.Join(below, ", ")
+			return e
+		}
+		if len(up.steps) == 0 {
+			return e
+		}
+	}
+}
+
+// childrenOf names what stands directly below a.
+func childrenOf(a address, spans []span.Span) []string {
+	const most = 12
+	var names []string
+	for i := range spans {
+		if s := &spans[i]; a.within(s) && len(s.Path) > len(a.steps) {
+			name := formatPath(0, s.Path[len(a.steps):len(a.steps)+1])
+			if len(names) == 0 || !slices.Contains(names, name) {
+				names = append(names, name)
+			}
+			if len(names) > most {
+				return append(names[:most], "…")
+			}
+		}
+	}
+	return names
+}
+
+// Set gives the value at path a new text, in the style that stands there, or
+// adds it in the style of its neighbours.
+func (f *File) Set(path, text string) error {
+	a, s, err := f.lookup(path)
+	if err != nil {
+		return err
+	}
+	var plain []byte
+	if s != nil {
+		if s.Fixed {
+			return &Error{File: f.name, Key: path, Err: fmt.Errorf("%w: a merge key is structure, not a value", ErrUnsupported), Hint: "leafseal edit can change it"}
+		}
+		quoted, err := f.format.Quote(text, f.plain, *s)
+		if err != nil {
+			return f.setError(path, err)
+		}
+		plain = span.Splice(f.plain, []span.Span{*s}, func(int) []byte { return quoted })
+	} else if plain, err = f.format.Insert(f.plain, a.doc, a.steps, text); err != nil {
+		return f.setError(path, err)
+	}
+	changed := *f
+	if err := changed.Edit(plain); err != nil {
+		return err
+	}
+	if got, err := changed.Get(path); err != nil || got != text {
+		return &Error{File: f.name, Key: path, Err: fmt.Errorf("%w: the value cannot be written in this place", ErrUnsupported), Hint: "leafseal edit can change it"}
+	}
+	*f = changed
+	return nil
+}
+
+func (f *File) setError(path string, err error) error {
+	e := refuse(f.name, f.plain, ErrUnsupported, err)
+	var at *Error
+	if errors.As(e, &at) {
+		at.Key = path
+	}
+	return e
+}
+
+// Unset removes the value, map or list element at path, with its key and its
+// line.
+func (f *File) Unset(path string) error {
+	a, err := parsePath(path)
+	if err != nil {
+		return err
+	}
+	spans, err := f.format.Find(f.plain)
+	if err != nil {
+		return refuse(f.name, f.plain, ErrUnsupported, err)
+	}
+	if !slices.ContainsFunc(spans, func(s span.Span) bool { return a.within(&s) }) {
+		return f.notFound(a)
+	}
+	plain, err := f.format.Delete(f.plain, a.doc, a.steps)
+	if err != nil {
+		return f.setError(path, err)
+	}
+	return f.Edit(plain)
+}
+
+// Rotate gives the file a new data key, with the proof that it follows the
+// old one. Everything is encrypted anew.
+func (f *File) Rotate() error { return f.change(f.Readers(), true) }
+
+// SetReaders changes who can open the file. Adding readers wraps the data key
+// anew; removing one, or changing one's key, makes a new data key. Readers
+// whose Recipient is nil must have keys that need no plugin.
+func (f *File) SetReaders(readers []Reader) error {
+	had := f.Readers()
+	if slices.EqualFunc(had, readers, func(a, b Reader) bool { return a.Name == b.Name && a.Key == b.Key }) {
+		return nil
+	}
+	removed := slices.ContainsFunc(had, func(old Reader) bool {
+		return !slices.ContainsFunc(readers, func(r Reader) bool { return sameKey(r.Key, old.Key) })
+	})
+	return f.change(readers, removed)
+}
+
+func sameKey(a, b string) bool {
+	ca, err1 := keys.Canonical(a)
+	cb, err2 := keys.Canonical(b)
+	return err1 == nil && err2 == nil && ca == cb
+}
+
+// AllComments stands for the comments of a file in SetRule's reveal.
+const AllComments = "#"
+
+// SetRule changes what is sealed. What was sealed stays sealed, whatever the
+// rule says, but for the paths in reveal.
+func (f *File) SetRule(rule Rule, reveal ...string) error {
+	if _, err := rule.compile(); err != nil {
+		return &Error{File: f.name, Err: err}
+	}
+	b, err := find(f.format, f.name, f.plain, ErrUnsupported)
+	if err != nil {
+		return err
+	}
+	was, err := Rule(f.block.Rule).compile()
+	if err != nil {
+		return err
+	}
+	changed := *f
+	changed.block.Rule = seal.Rule(rule)
+	changed.sealed = make(map[string]bool)
+	for i := range b.spans {
+		s := &b.spans[i]
+		name := AllComments
+		if s.Kind == span.Value {
+			name = formatPath(s.Doc, s.Path)
+		}
+		if (f.sealed[string(b.paths[i])] || was.seals(s)) && !slices.Contains(reveal, name) {
+			changed.sealed[string(b.paths[i])] = true
+		}
+	}
+	if err := changed.write(f.plain); err != nil {
+		return err
+	}
+	*f = changed
+	return nil
+}
+
+func (f *File) change(readers []Reader, newKey bool) error {
+	changed := *f
+	var err error
+	if newKey {
+		err = changed.rekey(readers)
+	} else {
+		err = changed.wrap(readers)
+	}
+	if err == nil {
+		err = changed.write(f.plain)
+	}
+	if err == nil {
+		*f = changed
+	}
+	return err
+}
+
+// rekey makes a new data key for readers, and the proof of continuity if
+// there was one before.
+func (f *File) rekey(readers []Reader) error {
+	dataKey := seal.NewDataKey()
+	key, err := seal.NewKey(dataKey, f.format.Name)
+	if err != nil {
+		return err
+	}
+	if f.key != nil {
+		f.block.PrevID, f.block.PrevProof = f.key.ID(), f.key.Follow(key.ID())
+	}
+	f.dataKey, f.key, f.block.ID = dataKey, key, key.ID()
+	return f.wrap(readers)
+}
+
+// wrap encrypts the data key to readers.
+func (f *File) wrap(readers []Reader) error {
+	if len(readers) == 0 {
+		return &Error{File: f.name, Err: errors.New("nobody could read the file: it needs at least one reader")}
+	}
+	var lines []seal.Reader
+	var recipients []age.Recipient
+	for _, r := range readers {
+		name := r.Name
+		if name == "" {
+			name = "-"
+		} else if !seal.ValidName(name) {
+			return &Error{File: f.name, Err: fmt.Errorf("%.70q cannot be a reader's name", name), Hint: "letters, digits and ._@+- are allowed, up to 64"}
+		}
+		key, err := keys.Canonical(r.Key)
+		if err != nil {
+			return &Error{File: f.name, Err: fmt.Errorf("the key of reader %s: %w", name, err)}
+		}
+		if slices.ContainsFunc(lines, func(l seal.Reader) bool { return l.Key == key }) {
+			return &Error{File: f.name, Err: fmt.Errorf("reader %s: the same key is named twice", name)}
+		}
+		to := r.Recipient
+		if to == nil {
+			if to, err = keys.ParseRecipient(key, nil); err != nil {
+				return &Error{File: f.name, Err: fmt.Errorf("the key of reader %s: %w", name, err)}
+			}
+		}
+		lines, recipients = append(lines, seal.Reader{Name: name, Key: key}), append(recipients, to)
+	}
+	f.block.Readers = lines
+	if err := f.block.Wrap(f.dataKey, recipients); err != nil {
+		return &Error{File: f.name, Err: fmt.Errorf("wrapping the data key: %w", err)}
+	}
+	return f.checkStanzas()
+}
+
+// Reseal opens a file token by token, without regard to their places, and
+// seals it anew as it stands: for a file that was changed from outside on
+// purpose. It returns the paths of all values that it opened, for a person to
+// look at; every one of them is sealed again, whatever the rule says. Nothing
+// but a person's explicit command should call it.
+func Reseal(src []byte, o Options, identities ...age.Identity) (*File, []string, error) {
+	f, sealedBody, err := begin(src, o, identities)
+	if err != nil {
+		return nil, nil, err
+	}
+	b, err := find(f.format, f.name, sealedBody, ErrUnsupported)
+	if err != nil {
+		return nil, nil, err
+	}
+	ad := newADs(&f.block)
+	o2 := &opened{found: b, sealed: make([]bool, len(b.spans))}
+	var paths []string
+	last := 0
+	for i := range b.spans {
+		s := &b.spans[i]
+		token := trimAround(sealedBody[s.Start:s.End], s)
+		if !span.Token(token) {
+			continue
+		}
+		t, err := f.key.Open(ad.of(s.Kind), token)
+		if err != nil {
+			return nil, nil, b.at(f.name, i, fmt.Errorf("%w: %w", ErrTampered, err))
+		}
+		start, ok := withGlue(f.format, sealedBody, last, s.Start, t.Text)
+		if !ok {
+			return nil, nil, b.at(f.name, i, fmt.Errorf("%w: %w", ErrTampered, seal.ErrPlace))
+		}
+		o2.plain = append(append(o2.plain, sealedBody[last:start]...), t.Text...)
+		o2.sealed[i], last = true, s.End
+		if s.Kind == span.Value {
+			paths = append(paths, formatPath(s.Doc, s.Path))
+		}
+	}
+	f.keepSealed(o2)
+	if err := f.write(append(o2.plain, sealedBody[last:]...)); err != nil {
+		return nil, nil, err
+	}
+	return f, paths, nil
+}

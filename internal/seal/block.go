@@ -99,6 +99,9 @@ func ParseBlock(lines []string) (*Block, error) {
 	if version != Version {
 		return nil, fmt.Errorf("the block has version %.20q, this leafseal knows %s", version, Version)
 	}
+	if strings.Trim(format, "abcdefghijklmnopqrstuvwxyz") != "" {
+		return nil, errors.New("the block's begin line is damaged")
+	}
 	b.Format = format
 	for _, line := range lines[1:] {
 		if len(line) > maxLine {

@@ -1,0 +1,175 @@
+package main
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/leafseal/leafseal/pkg/leafseal"
+)
+
+// candidate is a file below a policy: one that a rule is for, or one that is
+// encrypted.
+type candidate struct {
+	path string             // to open and to show
+	rule *leafseal.FileRule // nil: no rule matches
+	src  []byte
+	info *leafseal.Info // nil: see err
+	err  error          // why there is no info
+}
+
+// largest is the size up to which files without a rule are looked into.
+const largest = 32 << 20
+
+// candidates finds the policy around the first of paths, or around the
+// current folder, and the files below paths that it is about. What is named
+// itself is looked at even if git ignores it.
+func candidates(paths []string) (*repo, []candidate, error) {
+	start := "."
+	if len(paths) > 0 {
+		start = paths[0]
+	}
+	r, err := repoAround(start)
+	if err != nil {
+		return nil, nil, err
+	}
+	files, err := listFiles(r.root)
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(paths) > 0 {
+		if files, err = r.within(files, paths); err != nil {
+			return nil, nil, err
+		}
+	}
+	var found []candidate
+	for _, rel := range files {
+		c := candidate{path: r.show(rel), rule: r.policy.Match(rel)}
+		stat, err := os.Lstat(c.path)
+		if err != nil || !stat.Mode().IsRegular() || c.rule == nil && stat.Size() > largest {
+			continue
+		}
+		if c.src, err = os.ReadFile(c.path); err != nil {
+			return nil, nil, err
+		}
+		c.info, c.err = leafseal.Inspect(c.src, leafseal.Options{Name: c.path})
+		if c.rule != nil || c.info != nil {
+			found = append(found, c)
+		}
+	}
+	return r, found, nil
+}
+
+// repoAround is the policy for a file or folder; there must be one.
+func repoAround(start string) (*repo, error) {
+	stat, err := os.Stat(start)
+	if err != nil {
+		return nil, err
+	}
+	if stat.IsDir() {
+		start = filepath.Join(start, leafseal.PolicyFile)
+	}
+	r, err := repoOf(start)
+	if r == nil && err == nil {
+		err = noPolicy(start)
+	}
+	return r, err
+}
+
+// listFiles lists the files below root by what git tracks or would add, or
+// all of them without git. Folders with a policy of their own, and policies,
+// are left out.
+func listFiles(root string) ([]string, error) {
+	var files []string
+	out, err := git(root, "ls-files", "-co", "--exclude-standard", "-z")
+	if err == nil {
+		files = strings.FieldsFunc(string(out), func(r rune) bool { return r == 0 })
+	} else if files, err = walkAll(root); err != nil {
+		return nil, err
+	}
+	slices.Sort(files)
+	var own []string
+	for _, f := range files {
+		if path.Base(f) == leafseal.PolicyFile && path.Dir(f) != "." {
+			own = append(own, path.Dir(f)+"/")
+		}
+	}
+	return slices.DeleteFunc(slices.Compact(files), func(f string) bool {
+		return f == leafseal.PolicyFile || slices.ContainsFunc(own, func(dir string) bool { return strings.HasPrefix(f, dir) })
+	}), nil
+}
+
+func walkAll(root string) (files []string, err error) {
+	err = filepath.WalkDir(root, func(p string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && (d.Name() == ".git" || d.Name() == "node_modules"):
+			return filepath.SkipDir
+		case d.IsDir():
+			return nil
+		}
+		rel, err := filepath.Rel(root, p)
+		files = append(files, filepath.ToSlash(rel))
+		return err
+	})
+	return files, err
+}
+
+// within keeps the files that are named by paths or lie below one of them.
+func (r *repo) within(files, paths []string) ([]string, error) {
+	var kept []string
+	for _, p := range paths {
+		stat, err := os.Stat(p)
+		if err != nil {
+			return nil, err
+		}
+		rel, err := r.rel(p)
+		if err != nil {
+			return nil, err
+		}
+		if rel == ".." || strings.HasPrefix(rel, "../") {
+			return nil, &leafseal.Error{File: p, Err: errors.New("outside of " + r.root + ", whose policy the first path chose")}
+		}
+		if !stat.IsDir() {
+			if rel != leafseal.PolicyFile {
+				kept = append(kept, rel)
+			}
+			continue
+		}
+		for _, f := range files {
+			if rel == "." || strings.HasPrefix(f, rel+"/") {
+				kept = append(kept, f)
+			}
+		}
+	}
+	slices.Sort(kept)
+	return slices.Compact(kept), nil
+}
+
+// show is a file of the repository as seen from the current folder.
+func (r *repo) show(rel string) string {
+	abs := filepath.Join(r.root, filepath.FromSlash(rel))
+	wd, err := os.Getwd()
+	if err == nil {
+		wd, err = filepath.EvalSymlinks(wd)
+	}
+	if err == nil {
+		if near, err := filepath.Rel(wd, abs); err == nil {
+			return near
+		}
+	}
+	return abs
+}
+
+// git asks git something; it never changes anything.
+func git(dir string, args ...string) ([]byte, error) {
+	cmd := exec.Command("git", append([]string{"-c", "core.fsmonitor=false"}, args...)...)
+	cmd.Dir = dir
+	return cmd.Output()
+}

@@ -1,0 +1,370 @@
+package keys
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+
+	"filippo.io/age"
+	"filippo.io/age/agessh"
+	"filippo.io/age/armor"
+	"filippo.io/age/plugin"
+	"golang.org/x/crypto/ssh"
+)
+
+// ErrLocked is the error for an identity that needs a passphrase while nobody
+// can be asked, or that did not get the right one.
+var ErrLocked = errors.New("the key is locked")
+
+const (
+	maxIdentityFile = 1 << 20
+	maxWorkFactor   = 22 // scrypt: about ten seconds
+	maxAttempts     = 3
+)
+
+// Sources are the places where identities may be, in the order of asking.
+type Sources struct {
+	Files   []string // named by the person: if there are any, nothing else counts; "-" is Stdin
+	Key     string   // the key itself, from a variable
+	KeyFile string   // a path, from a variable
+	Config  string   // the usual place of leafseal's own identity file
+	SSH     []string // the usual places of SSH keys
+	Stdin   io.Reader
+}
+
+// Place is a place that was looked at, and what was found there.
+type Place struct{ What, Path, Found string }
+
+// Ring holds the identities that were found.
+type Ring struct {
+	Places   []Place
+	Warnings []string
+
+	free, asking []age.Identity // those that ask for something come last
+	ui           *UI
+}
+
+// Find looks for identities. A place that was named and holds none is an
+// error; a usual place is only noted. Nothing is unlocked yet.
+func Find(src Sources, ui *UI) (*Ring, error) {
+	if ui == nil {
+		ui = &UI{}
+	}
+	r := &Ring{ui: ui}
+	for _, path := range src.Files {
+		if err := r.named("--identity", path, src.Stdin); err != nil {
+			return nil, err
+		}
+	}
+	if len(src.Files) > 0 {
+		return r, nil
+	}
+	if src.Key == "" {
+		r.note("$LEAFSEAL_IDENTITY", "", "not set")
+	} else if found, err := r.add("$LEAFSEAL_IDENTITY", []byte(src.Key)); err != nil {
+		return nil, fmt.Errorf("$LEAFSEAL_IDENTITY: %w", err)
+	} else {
+		r.note("$LEAFSEAL_IDENTITY", "", found)
+	}
+	if src.KeyFile == "" {
+		r.note("$LEAFSEAL_IDENTITY_FILE", "", "not set")
+	} else if err := r.named("$LEAFSEAL_IDENTITY_FILE", src.KeyFile, nil); err != nil {
+		return nil, err
+	}
+	for i, path := range append([]string{src.Config}, src.SSH...) {
+		what := "SSH key"
+		if i == 0 {
+			what = "identity file"
+		}
+		r.usual(what, path)
+	}
+	return r, nil
+}
+
+func (r *Ring) note(what, path, found string) {
+	r.Places = append(r.Places, Place{what, path, found})
+}
+
+// named reads a place that must hold an identity.
+func (r *Ring) named(what, path string, stdin io.Reader) error {
+	var data []byte
+	var err error
+	if path == "-" && stdin != nil {
+		data, err = io.ReadAll(io.LimitReader(stdin, maxIdentityFile+1))
+	} else {
+		data, err = r.readFile(path)
+	}
+	var found string
+	if err == nil {
+		found, err = r.add(path, data)
+	}
+	if err != nil {
+		return fmt.Errorf("%s %s: %w", what, path, plainError(err))
+	}
+	r.note(what, path, found)
+	return nil
+}
+
+// usual reads a place that need not hold anything.
+func (r *Ring) usual(what, path string) {
+	data, err := r.readFile(path)
+	var found string
+	if err == nil {
+		found, err = r.add(path, data)
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		found = "no such file"
+	} else if err != nil {
+		found = plainError(err).Error()
+	}
+	r.note(what, path, found)
+}
+
+// plainError drops the path, which the caller names.
+func plainError(err error) error {
+	var p *fs.PathError
+	if errors.As(err, &p) {
+		return p.Err
+	}
+	return err
+}
+
+func (r *Ring) readFile(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if info.Mode().Perm()&0o077 != 0 && runtime.GOOS != "windows" && info.Mode().IsRegular() {
+		r.Warnings = append(r.Warnings, fmt.Sprintf("others can read your key file %s (mode %04o): chmod 600 it", path, info.Mode().Perm()))
+	}
+	return io.ReadAll(io.LimitReader(f, maxIdentityFile+1))
+}
+
+// add takes in one identity file, whatever its kind, and says what it holds.
+func (r *Ring) add(name string, data []byte) (found string, err error) {
+	switch {
+	case len(data) > maxIdentityFile:
+		return "", errors.New("too large for an identity file")
+	case bytes.HasPrefix(data, []byte("age-encryption.org/v1\n")), bytes.HasPrefix(bytes.TrimSpace(data), []byte(armor.Header)):
+		r.asking = append(r.asking, cached(&protectedFile{name: name, data: data, ring: r}, nil))
+		return "age identities, passphrase-protected", nil
+	case bytes.Contains(data, []byte("PRIVATE KEY-----")):
+		return r.addSSH(name, data)
+	}
+	ids, err := r.parse(data)
+	if err != nil {
+		return "", err
+	}
+	for _, id := range ids {
+		if _, ok := id.(*plugin.Identity); ok {
+			r.asking = append(r.asking, cached(id, publicKeys(id)))
+		} else {
+			r.free = append(r.free, cached(id, publicKeys(id)))
+		}
+	}
+	return fmt.Sprintf("%d age identities", len(ids)), nil
+}
+
+// parse reads the lines of an age identity file.
+func (r *Ring) parse(data []byte) (ids []age.Identity, err error) {
+	lines := bufio.NewScanner(bytes.NewReader(data))
+	lines.Buffer(nil, maxIdentityFile)
+	for n := 1; lines.Scan(); n++ {
+		line := strings.TrimSpace(lines.Text())
+		if line == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		var id age.Identity
+		switch {
+		case strings.HasPrefix(line, "AGE-PLUGIN-"):
+			id, err = plugin.NewIdentity(line, r.ui.client())
+		case strings.HasPrefix(line, "AGE-SECRET-KEY-PQ-1"):
+			id, err = age.ParseHybridIdentity(line)
+		default:
+			id, err = age.ParseX25519Identity(line)
+		}
+		if err != nil { // age's own error may hold a part of the key
+			return nil, fmt.Errorf("line %d is not an age identity", n)
+		}
+		ids = append(ids, id)
+	}
+	if len(ids) == 0 {
+		return nil, errors.New("no identity in it")
+	}
+	return ids, lines.Err()
+}
+
+// addSSH takes in a private SSH key.
+func (r *Ring) addSSH(name string, data []byte) (string, error) {
+	id, err := agessh.ParseIdentity(data)
+	var locked *ssh.PassphraseMissingError
+	if errors.As(err, &locked) {
+		return r.addLockedSSH(name, data, locked.PublicKey)
+	}
+	if err != nil {
+		return "", errors.New("an SSH key of a kind that age cannot use: ssh-ed25519 and ssh-rsa are")
+	}
+	signer, err := ssh.ParsePrivateKey(data)
+	if err != nil {
+		return "", errors.New("a damaged SSH key")
+	}
+	r.free = append(r.free, cached(id, []string{authorized(signer.PublicKey())}))
+	r.Warnings = append(r.Warnings, fmt.Sprintf("the SSH key %s has no passphrase: ssh-keygen -p gives it one", name))
+	return signer.PublicKey().Type() + ", without a passphrase", nil
+}
+
+func (r *Ring) addLockedSSH(name string, data []byte, pub ssh.PublicKey) (string, error) {
+	if pub == nil { // PEM files of old do not tell
+		text, err := os.ReadFile(name + ".pub")
+		if err == nil {
+			pub, _, _, _, err = ssh.ParseAuthorizedKey(text)
+		}
+		if err != nil {
+			return "", fmt.Errorf("passphrase-protected in an old format, and its public key is not in %s.pub", name)
+		}
+	}
+	var last error
+	ask := func() ([]byte, error) {
+		var pass []byte
+		pass, last = r.passphrase(name)
+		return pass, last
+	}
+	id, err := agessh.NewEncryptedSSHIdentity(pub, data, ask)
+	if err != nil {
+		return "", errors.New("an SSH key of a kind that age cannot use: ssh-ed25519 and ssh-rsa are")
+	}
+	r.asking = append(r.asking, cached(&retry{id: id, name: name, asked: &last}, []string{authorized(pub)}))
+	return pub.Type() + ", passphrase-protected", nil
+}
+
+// passphrase asks for the passphrase of a key.
+func (r *Ring) passphrase(name string) ([]byte, error) {
+	if r.ui.Passphrase == nil {
+		return nil, fmt.Errorf("%w: %s needs a passphrase, and there is no terminal to ask on", ErrLocked, name)
+	}
+	return r.ui.Passphrase(fmt.Sprintf("passphrase for %s:", name))
+}
+
+// retry asks again after a wrong passphrase.
+type retry struct {
+	id    age.Identity
+	name  string
+	asked *error // what asking came to
+}
+
+func (i *retry) Unwrap(stanzas []*age.Stanza) ([]byte, error) {
+	for range maxAttempts {
+		*i.asked = nil
+		key, err := i.id.Unwrap(stanzas)
+		if err == nil || errors.Is(err, age.ErrIncorrectIdentity) {
+			return key, err
+		}
+		if *i.asked != nil {
+			return nil, *i.asked
+		}
+		if !strings.Contains(err.Error(), "decrypt SSH key") { // not the passphrase
+			return nil, err
+		}
+	}
+	return nil, fmt.Errorf("%w: wrong passphrase for %s", ErrLocked, i.name)
+}
+
+// protectedFile is an age identity file that is an age file itself, encrypted
+// with a passphrase. What is in it is not known before it is unlocked.
+type protectedFile struct {
+	name string
+	data []byte
+	ring *Ring
+	ids  []age.Identity
+	err  error
+}
+
+func (p *protectedFile) Unwrap(stanzas []*age.Stanza) ([]byte, error) {
+	if p.ids == nil && p.err == nil {
+		p.ids, p.err = p.unlock()
+	}
+	if p.err != nil {
+		return nil, p.err
+	}
+	for _, id := range p.ids {
+		key, err := id.Unwrap(stanzas)
+		if !errors.Is(err, age.ErrIncorrectIdentity) {
+			return key, err
+		}
+	}
+	return nil, age.ErrIncorrectIdentity
+}
+
+func (p *protectedFile) unlock() ([]age.Identity, error) {
+	for range maxAttempts {
+		pass, err := p.ring.passphrase(p.name)
+		if err != nil {
+			return nil, err
+		}
+		scrypt, err := age.NewScryptIdentity(string(pass))
+		if err != nil {
+			continue // an empty passphrase
+		}
+		scrypt.SetMaxWorkFactor(maxWorkFactor)
+		var src io.Reader = bytes.NewReader(p.data)
+		if !bytes.HasPrefix(p.data, []byte("age-encryption.org/")) {
+			src = armor.NewReader(bytes.NewReader(bytes.TrimSpace(p.data)))
+		}
+		plain, err := age.Decrypt(src, scrypt)
+		var wrong *age.NoIdentityMatchError
+		if errors.As(err, &wrong) {
+			if !slices.Contains(wrong.StanzaTypes, "scrypt") {
+				return nil, fmt.Errorf("%w: %s is encrypted, but not with a passphrase", ErrLocked, p.name)
+			}
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%w: %s is damaged", ErrLocked, p.name)
+		}
+		text, err := io.ReadAll(io.LimitReader(plain, maxIdentityFile))
+		if err != nil {
+			return nil, fmt.Errorf("%w: %s is damaged", ErrLocked, p.name)
+		}
+		return p.ring.parse(text)
+	}
+	return nil, fmt.Errorf("%w: wrong passphrase for %s", ErrLocked, p.name)
+}
+
+func authorized(pub ssh.PublicKey) string {
+	return strings.TrimSpace(string(ssh.MarshalAuthorizedKey(pub)))
+}
+
+func publicKeys(id age.Identity) []string {
+	switch id := id.(type) {
+	case *age.X25519Identity:
+		return []string{id.Recipient().String()}
+	case *age.HybridIdentity:
+		return []string{id.Recipient().String()}
+	}
+	return nil
+}
+
+// Identities returns what was found, those first that ask for nothing.
+func (r *Ring) Identities() []age.Identity { return slices.Concat(r.free, r.asking) }
+
+// PublicKeys returns the recipients of the identities, as far as they can be
+// told without asking.
+func (r *Ring) PublicKeys() []string {
+	var all []string
+	for _, id := range r.Identities() {
+		all = append(all, id.(*cache).keys...)
+	}
+	return all
+}

@@ -32,6 +32,8 @@ func newApp(e *env) *cli.App {
 		Writer:    e.stdout,
 		ErrWriter: e.stderr,
 		Suggest:   true,
+
+		DisableSliceFlagSeparator: true, // a comma is part of a value
 		Commands: []*cli.Command{
 			initCommand(e), keygenCommand(e),
 			encryptCommand(e), decryptCommand(e), editCommand(e),
@@ -54,6 +56,11 @@ func newApp(e *env) *cli.App {
 	}
 	for _, cmd := range allCommands(app.Commands) {
 		cmd.Flags = append(cmd.Flags, commonFlags(e)...)
+		for _, f := range cmd.Flags {
+			if b, ok := f.(*cli.BoolFlag); ok {
+				b.DisableDefaultText = true // it is false, of course
+			}
+		}
 		cmd.OnUsageError = onUsageError
 		cmd.HideHelpCommand = true
 		cmd.Before = func(c *cli.Context) error { e.flags(c); return nil }
@@ -127,8 +134,10 @@ func arrange(commands []*cli.Command, args []string) []string {
 			i = len(args)
 		case len(arg) > 1 && arg[0] == '-':
 			options = append(options, arg)
-			if takesValue(flags, arg) && i+1 < len(args) {
-				i++
+			if takesValue(flags, arg) {
+				if i++; i == len(args) || args[i] == "--" {
+					return append(path, arg) // which is an error
+				}
 				options = append(options, args[i])
 			}
 		case cmd != nil:
@@ -138,6 +147,9 @@ func arrange(commands []*cli.Command, args []string) []string {
 			commands = nil
 			rest = append(rest, arg)
 		}
+	}
+	if len(path) == 0 && len(rest) > 0 {
+		options = nil // there is no such command: its flags are not the news
 	}
 	return slices.Concat(path, options, []string{"--"}, rest)
 }
@@ -180,8 +192,8 @@ func onUsageError(c *cli.Context, err error, _ bool) error {
 }
 
 func suggest(commands []*cli.Command, name string) string {
-	if near := cli.SuggestCommand(commands, name); near != "" {
-		return ", did you mean " + near + "?"
+	if near := cli.SuggestCommand(commands, name); !strings.Contains(near, `""`) { // a whole question
+		return ", " + strings.ToLower(near)
 	}
 	return ""
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -31,7 +32,8 @@ type env struct {
 	identityFiles           []string
 	noInput, quiet, verbose bool
 
-	found *keys.Ring // identities, once looked for
+	found     *keys.Ring // identities, once looked for
+	explained bool       // where they were looked for has been said
 }
 
 func (e *env) flags(c *cli.Context) {
@@ -73,9 +75,10 @@ func (e *env) trustPath() string {
 
 // keyUI lets the keys package ask the person.
 func (e *env) keyUI() *keys.UI {
-	ui := &keys.UI{}
+	ui := &keys.UI{Tell: func(text string) { e.say("%s", text) }}
 	if tty := e.terminal(); tty != nil {
 		tty.Close()
+		ui.Ask = func(prompt string) (string, error) { return e.ask(prompt, false) }
 		ui.Passphrase = func(prompt string) ([]byte, error) {
 			answer, err := e.ask(prompt, true)
 			return []byte(answer), err
@@ -210,8 +213,7 @@ func ruleFor(path string) (*rule, error) {
 		return nil, err
 	}
 	if r == nil {
-		return nil, &leafseal.Error{File: path, Err: fmt.Errorf("%w: there is no %s here or above", leafseal.ErrPolicy, leafseal.PolicyFile),
-			Hint: "leafseal init makes one; or name the readers with --to"}
+		return nil, noPolicy(path)
 	}
 	rel, err := r.rel(path)
 	if err != nil {
@@ -219,10 +221,19 @@ func ruleFor(path string) (*rule, error) {
 	}
 	fr := r.policy.Match(rel)
 	if fr == nil {
-		return nil, &leafseal.Error{File: path, Err: fmt.Errorf("%w: no rule of %s matches %s", leafseal.ErrPolicy, filepath.Join(r.root, leafseal.PolicyFile), rel),
-			Hint: "add to its files:  - {path: " + rel + ", for: [" + firstUser(r.policy) + "]}"}
+		e := &leafseal.Error{File: path, Err: fmt.Errorf("%w: no rule of %s matches %s", leafseal.ErrPolicy, filepath.Join(r.root, leafseal.PolicyFile), rel),
+			Hint: "add to its files:  - {path: " + strconv.Quote(rel) + ", for: [" + firstUser(r.policy) + "]}"}
+		if near := nearestRule(r.policy, rel); near != "" {
+			e.Hint = "the nearest rule is " + near + "; " + e.Hint
+		}
+		return nil, e
 	}
 	return &rule{fr, r, r.policy.Readers(fr)}, nil
+}
+
+func noPolicy(path string) error {
+	return &leafseal.Error{File: path, Err: fmt.Errorf("%w: there is no %s here or above", leafseal.ErrPolicy, leafseal.PolicyFile),
+		Hint: "leafseal init makes one; leafseal encrypt --to does without"}
 }
 
 func firstUser(p *leafseal.Policy) string {
@@ -275,6 +286,19 @@ func (e *env) trust(root string, readers []leafseal.Reader, accept []string) err
 		}
 		known.Add(root, r.Name, r.Key)
 	}
+	return known.Save()
+}
+
+// learn notes a key that the person gave themselves.
+func (e *env) learn(root, name, key string) error {
+	known, err := keys.OpenTrust(e.trustPath())
+	if err != nil {
+		return err
+	}
+	if real, err := filepath.EvalSymlinks(root); err == nil {
+		root = real
+	}
+	known.Add(root, name, key)
 	return known.Save()
 }
 

@@ -93,7 +93,9 @@ func replaced(out string, force bool) ([]byte, error) {
 // emit writes plaintext to standard output, but no control characters to a
 // terminal.
 func (e *env) emit(data []byte) error {
-	control := func(r rune) bool { return r == utf8.RuneError || unicode.IsControl(r) && !strings.ContainsRune("\n\r\t", r) }
+	control := func(r rune) bool {
+		return r == utf8.RuneError || unicode.IsControl(r) && !strings.ContainsRune("\n\r\t", r)
+	}
 	if isTerminal(e.stdout) && strings.ContainsFunc(string(data), control) {
 		return &leafseal.Error{Err: errors.New("this holds control characters, which are not shown on a terminal"), Hint: "send it to a file, or through cat -v"}
 	}

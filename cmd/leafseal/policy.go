@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"path"
 	"strings"
@@ -36,7 +35,8 @@ leafseal policy explain config/prod.yaml`,
 				for _, f := range files {
 					r, err := ruleFor(f)
 					if err != nil {
-						missing = errors.Join(missing, err)
+						e.report(err)
+						missing = fmt.Errorf("%w: %w", errFindings, err)
 						continue
 					}
 					list = append(list, explain(f, r))

@@ -42,8 +42,12 @@ func (e *env) report(err error) {
 	if errors.As(err, &located) && located.Hint != "" {
 		fmt.Fprintf(e.stderr, "  hint: %s\n", printable(located.Hint))
 	}
-	if errors.Is(err, leafseal.ErrNoIdentity) {
+	if errors.Is(err, keys.ErrLocked) && e.noTerminal() {
+		fmt.Fprintf(e.stderr, "  hint: where nobody can be asked, set LEAFSEAL_IDENTITY or LEAFSEAL_IDENTITY_FILE to a key without a passphrase\n")
+	}
+	if errors.Is(err, leafseal.ErrNoIdentity) && !e.explained {
 		e.explainIdentities()
+		e.explained = true
 	}
 	var usage usageError
 	if errors.As(err, &usage) {
@@ -95,6 +99,14 @@ func (e *env) terminal() *os.File {
 		return nil
 	}
 	return tty
+}
+
+func (e *env) noTerminal() bool {
+	tty := e.terminal()
+	if tty != nil {
+		tty.Close()
+	}
+	return tty == nil
 }
 
 // ask prints a question on the terminal and reads a line; with hidden the

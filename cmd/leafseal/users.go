@@ -7,7 +7,6 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"github.com/leafseal/leafseal/internal/keys"
 	"github.com/leafseal/leafseal/pkg/leafseal"
 )
 
@@ -92,12 +91,7 @@ leafseal users add bob ~/Downloads/bob.pub --group backend`,
 			if err != nil {
 				return err
 			}
-			known, err := keys.OpenTrust(e.trustPath())
-			if err != nil {
-				return err
-			}
-			known.Add(r.root, name, key)
-			if err := known.Save(); err != nil {
+			if err := e.learn(r.root, name, key); err != nil {
 				return err
 			}
 			e.say("%s is a user now, with the key %s", name, key)

@@ -71,10 +71,11 @@ func repoAround(start string) (*repo, error) {
 	if err != nil {
 		return nil, err
 	}
+	inside := start
 	if stat.IsDir() {
-		start = filepath.Join(start, leafseal.PolicyFile)
+		inside = filepath.Join(start, leafseal.PolicyFile)
 	}
-	r, err := repoOf(start)
+	r, err := repoOf(inside)
 	if r == nil && err == nil {
 		err = noPolicy(start)
 	}

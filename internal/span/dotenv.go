@@ -276,7 +276,11 @@ func quoteDotenv(text string, src []byte, s Span) ([]byte, error) {
 		return append(append([]byte{old[0]}, text...), old[0]), nil
 	}
 	tail := old[unquotedEnd(old):] // a comment that loaders may or may not see
-	return append(wordEnv(text), tail...), nil
+	word := wordEnv(text)
+	if len(tail) > 0 && tail[0] == '#' {
+		word = append(word, ' ')
+	}
+	return append(word, tail...), nil
 }
 
 // wordEnv writes text without quotes where every loader reads it back.

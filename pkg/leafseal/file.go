@@ -231,11 +231,29 @@ func (f *File) Set(path, text string) error {
 	if err := changed.Edit(plain); err != nil {
 		return err
 	}
-	if got, err := changed.Get(path); err != nil || got != text {
+	if got, err := changed.Get(path); err != nil || got != text || !sameBut(a, f, &changed, false) {
 		return &Error{File: f.name, Key: path, Err: fmt.Errorf("%w: the value cannot be written in this place", ErrUnsupported), Hint: "leafseal edit can change it"}
 	}
 	*f = changed
 	return nil
+}
+
+// sameBut reports whether two versions of a document have the same values,
+// but for what stands at a or below it in the old one and, unless it was
+// removed, in the new one.
+func sameBut(a address, old, new *File, removed bool) bool {
+	others := func(f *File, but func(*span.Span) bool) []span.Span {
+		spans, err := f.format.Find(f.plain)
+		if err != nil {
+			return nil
+		}
+		return slices.DeleteFunc(spans, func(s span.Span) bool { return but(&s) || a.above(&s) })
+	}
+	was := others(old, a.within)
+	is := others(new, func(s *span.Span) bool { return !removed && a.within(s) })
+	return slices.EqualFunc(was, is, func(s, t span.Span) bool {
+		return bytes.Equal(old.plain[s.Start:s.End], new.plain[t.Start:t.End]) && bytes.Equal(encodePath(nil, &s), encodePath(nil, &t))
+	})
 }
 
 func (f *File) setError(path string, err error) error {
@@ -265,7 +283,15 @@ func (f *File) Unset(path string) error {
 	if err != nil {
 		return f.setError(path, err)
 	}
-	return f.Edit(plain)
+	changed := *f
+	if err := changed.Edit(plain); err != nil {
+		return err
+	}
+	if !sameBut(a, f, &changed, true) {
+		return &Error{File: f.name, Key: path, Err: fmt.Errorf("%w: it cannot be taken out without changing others", ErrUnsupported), Hint: "leafseal edit can"}
+	}
+	*f = changed
+	return nil
 }
 
 // Rotate gives the file a new data key, with the proof that it follows the

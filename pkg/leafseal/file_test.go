@@ -93,14 +93,14 @@ func TestGetSetUnset(t *testing.T) {
 		{"a.yaml", "a: 'b'\n", "a", "it's", "a: 'it''s'\n"},
 		{"a.yaml", "port: 5432 # db\n", "port", "5433", "port: 5433 # db\n"},
 		{"a.yaml", "a:\n  b: c\n", "a.d", "e", "a:\n  b: c\n  d: e\n"},
-		{"a.yaml", "a: b\n", "x.y.z", "e", "a: b\nx:\n  y:\n    z: e\n"},
+		{"a.yaml", "a: b\n", "x.k.z", "e", "a: b\nx:\n  k:\n    z: e\n"},
 		{"a.yaml", "a:\nb: c\n", "a", "d", "a: d\nb: c\n"},
 		{"a.yaml", "l: [a, b]\n", "l[1]", "c", "l: [a, c]\n"},
 		{"a.json", `{"a": 1}`, "a", "2", `{"a": 2}`},
 		{"a.json", `{"a": "1"}`, "a", "2", `{"a": "2"}`},
 		{"a.json", "{\n  \"a\": \"b\"\n}\n", "c", "d\n", "{\n  \"a\": \"b\",\n  \"c\": \"d\\n\"\n}\n"},
-		{"a.env", "A=b\n", "A", "c d", "A='c d'\n"},
-		{"a.env", "A=\"b\"\n", "A", "$x", "A=\"\\$x\"\n"},
+		{"a.env", "A=b\nZ=\n", "A", "c d", "A='c d'\nZ=\n"},
+		{"a.env", "A=\"b\"\nZ=\n", "A", "$x", "A=\"\\$x\"\nZ=\n"},
 		{"a.env", "A=b\n", "B", "c", "A=b\nB=c\n"},
 	}
 	for _, c := range cases {

@@ -158,4 +158,11 @@ func (a address) within(s *span.Span) bool {
 	return true
 }
 
+// above reports whether the address lies below a span: an empty collection
+// that gets its first entry, or what stands there once the last is gone.
+func (a address) above(s *span.Span) bool {
+	up := address{a.doc, s.Path}
+	return s.Kind == span.Value && len(s.Path) < len(a.steps) && up.within(&span.Span{Kind: span.Value, Doc: a.doc, Path: a.steps})
+}
+
 func (a address) String() string { return formatPath(a.doc, a.steps) }

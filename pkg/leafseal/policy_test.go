@@ -69,12 +69,12 @@ func TestPolicyRefused(t *testing.T) {
 		old, new string
 		line     int
 	}{
-		"an invalid regexp":    {"(?i)password|secret", "^(pass", 14},
-		"an unknown name":      {"for: bob", "for: carol", 14},
+		"an invalid regexp":    {"(?i)password|secret", "^(pass", 13},
+		"an unknown name":      {"for: bob", "for: carol", 13},
 		"an unknown member":    {"[alice, bob]", "[alice, carol]", 0},
-		"an unknown key":       {"only:", "olny:", 16},
+		"an unknown key":       {"only:", "olny:", 15},
 		"an unknown section":   {"groups:", "group:", 6},
-		"an unknown word":      {"comments: keep", "comments: kept", 17},
+		"an unknown word":      {"comments: keep", "comments: kept", 16},
 		"a bad glob":           {"config/prod/*.yaml", "config/[/*.yaml", 11},
 		"an absolute path":     {"config/prod/*.yaml", "/config/*.yaml", 11},
 		"a bad key":            {alice.Recipient().String(), "age1nonsense", 3},

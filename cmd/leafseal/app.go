@@ -133,10 +133,11 @@ func arrange(commands []*cli.Command, args []string) []string {
 			rest = append(rest, args[i+1:]...)
 			i = len(args)
 		case len(arg) > 1 && arg[0] == '-':
-			options = append(options, arg)
-			if takesValue(flags, arg) {
+			name, takesValue := flag(flags, arg)
+			options = append(options, name)
+			if takesValue {
 				if i++; i == len(args) || args[i] == "--" {
-					return append(path, arg) // which is an error
+					return append(path, name) // which is an error
 				}
 				options = append(options, args[i])
 			}
@@ -163,14 +164,22 @@ func find(commands []*cli.Command, name string) *cli.Command {
 	return nil
 }
 
-func takesValue(flags []cli.Flag, arg string) bool {
-	name := strings.TrimLeft(arg, "-")
+// flag returns a flag by its first name, as cli/v2 takes it amiss if two of
+// its names are used, and whether the next argument is its value.
+func flag(flags []cli.Flag, arg string) (string, bool) {
+	name, value, given := strings.Cut(strings.TrimLeft(arg, "-"), "=")
 	for _, f := range flags {
-		if d, ok := f.(cli.DocGenerationFlag); ok && d.TakesValue() && slices.Contains(f.Names(), name) {
-			return true
+		if !slices.Contains(f.Names(), name) {
+			continue
 		}
+		first := "--" + f.Names()[0]
+		if given {
+			return first + "=" + value, false
+		}
+		d, ok := f.(cli.DocGenerationFlag)
+		return first, ok && d.TakesValue()
 	}
-	return false
+	return arg, false
 }
 
 // usageError is a command line that cannot be understood.

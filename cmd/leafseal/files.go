@@ -45,7 +45,7 @@ func (e *env) arguments(c *cli.Context, least int, names ...string) ([]string, e
 	if len(args) < least {
 		return nil, usagef("%s needs %s", c.Command.Name, strings.TrimSuffix(names[len(args)], "…"))
 	}
-	if len(args) > len(names) && !strings.HasSuffix(names[len(names)-1], "…") {
+	if len(args) > len(names) && !strings.HasSuffix(strings.Join(names, " "), "…") {
 		return nil, usagef("%s has no use for the argument %q", c.Command.Name, args[len(names)])
 	}
 	stdin := func(s string) bool { return s == "-" }

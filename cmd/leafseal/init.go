@@ -26,7 +26,7 @@ makes one as leafseal keygen does.
 leafseal init --name alice`,
 		Flags: []cli.Flag{&cli.StringFlag{Name: "name", Usage: "call yourself `NAME` in the policy (default: from git, or $USER)"}},
 		Action: func(c *cli.Context) error {
-			if _, err := e.arguments(c, 0, ""); err != nil {
+			if _, err := e.arguments(c, 0); err != nil {
 				return err
 			}
 			root := gitRoot(".")

@@ -27,7 +27,7 @@ leafseal keygen --passphrase -o ~/keys/work`,
 			&cli.BoolFlag{Name: "passphrase", Usage: "protect the file with a passphrase"},
 		},
 		Action: func(c *cli.Context) error {
-			if _, err := e.arguments(c, 0, ""); err != nil {
+			if _, err := e.arguments(c, 0); err != nil {
 				return err
 			}
 			path := e.identityPath()

@@ -28,7 +28,7 @@ func (e *env) plans(r *repo, files []candidate, reveal []string) (plans []*plan,
 		return nil, nil, err
 	}
 	for i, c := range files {
-		if c.rule == nil || len(c.src) == 0 {
+		if !c.in || c.rule == nil || len(c.src) == 0 {
 			continue
 		}
 		if errors.Is(c.err, leafseal.ErrNotEncrypted) {

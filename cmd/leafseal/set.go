@@ -88,7 +88,11 @@ func (e *env) begin(c *cli.Context, path string) (*leafseal.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	return leafseal.New(leafseal.Options{Name: path, Format: c.String("format"), Readers: readers, Rule: r.Rule})
+	f, err := leafseal.New(leafseal.Options{Name: path, Format: c.String("format"), Readers: readers, Rule: r.Rule})
+	if err == nil && f.Format() == "json" { // which needs a root
+		err = f.Edit([]byte("{}\n"))
+	}
+	return f, err
 }
 
 // save writes a changed file, or says that it is unchanged.

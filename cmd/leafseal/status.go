@@ -42,7 +42,9 @@ leafseal status --json config/`,
 			}
 			var list []fileStatus
 			for i := range files {
-				list = append(list, statusOf(r, files, i, ids))
+				if files[i].in {
+					list = append(list, statusOf(r, files, i, ids))
+				}
 			}
 			return e.showStatus(c, list)
 		},

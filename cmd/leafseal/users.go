@@ -29,7 +29,7 @@ func usersList(e *env) *cli.Command {
 		UsageText: "leafseal users list [--json]", Description: "leafseal users list --json | jq -r .[].name",
 		Flags: []cli.Flag{jsonFlag()},
 		Action: func(c *cli.Context) error {
-			if _, err := e.arguments(c, 0, ""); err != nil {
+			if _, err := e.arguments(c, 0); err != nil {
 				return err
 			}
 			r, err := repoAround(".")

@@ -17,6 +17,7 @@ import (
 // encrypted.
 type candidate struct {
 	path string             // to open and to show
+	in   bool               // named by the person, or below what they named
 	rule *leafseal.FileRule // nil: no rule matches
 	src  []byte
 	info *leafseal.Info // nil: see err
@@ -27,8 +28,8 @@ type candidate struct {
 const largest = 32 << 20
 
 // candidates finds the policy around the first of paths, or around the
-// current folder, and the files below paths that it is about. What is named
-// itself is looked at even if git ignores it.
+// current folder, and the files that it is about; those below paths, or all,
+// are in. What is named itself is looked at even if git ignores it.
 func candidates(paths []string) (*repo, []candidate, error) {
 	start := "."
 	if len(paths) > 0 {
@@ -42,14 +43,19 @@ func candidates(paths []string) (*repo, []candidate, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	in := files
 	if len(paths) > 0 {
-		if files, err = r.within(files, paths); err != nil {
+		if in, err = r.within(files, paths); err != nil {
 			return nil, nil, err
 		}
+		files = slices.Concat(files, in)
+		slices.Sort(files)
+		files = slices.Compact(files)
 	}
 	var found []candidate
 	for _, rel := range files {
 		c := candidate{path: r.show(rel), rule: r.policy.Match(rel)}
+		_, c.in = slices.BinarySearch(in, rel)
 		stat, err := os.Lstat(c.path)
 		if err != nil || !stat.Mode().IsRegular() || c.rule == nil && stat.Size() > largest {
 			continue

@@ -33,44 +33,44 @@ type envLine struct {
 }
 
 func findDotenv(src []byte) ([]Span, error) {
-	lines, err := envLines(src)
-	if err != nil {
-		return nil, err
-	}
-	var spans []Span
-	for _, l := range lines {
+	spans := make([]Span, 0, bytes.Count(src, []byte{'\n'})+1)
+	err := eachEnvLine(src, func(l *envLine) {
 		if l.value.Kind == Value {
 			spans = append(spans, l.value)
 		}
 		if l.comment.Kind == Comment {
 			spans = append(spans, l.comment)
 		}
-	}
-	return spans, nil
+	})
+	return spans, err
 }
 
-func envLines(src []byte) ([]envLine, error) {
+func eachEnvLine(src []byte, f func(*envLine)) error {
 	if i := bytes.IndexByte(src, 0); i >= 0 {
-		return nil, &Error{i, "not a text file: there is a zero byte", "--format text encrypts it as a whole"}
+		return &Error{i, "not a text file: there is a zero byte", "--format text encrypts it as a whole"}
 	}
 	pos := 0
 	if bytes.HasPrefix(src, []byte(bom)) {
 		pos = len(bom)
 	}
-	var lines []envLine
 	for pos < len(src) {
 		l, err := readEnvLine(src, pos)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		lines = append(lines, l)
+		f(&l)
 		pos = l.end
 		for pos < len(src) && src[pos] != '\n' {
 			pos++
 		}
 		pos++
 	}
-	return lines, nil
+	return nil
+}
+
+func envLines(src []byte) (lines []envLine, err error) {
+	err = eachEnvLine(src, func(l *envLine) { lines = append(lines, *l) })
+	return lines, err
 }
 
 func readEnvLine(src []byte, start int) (envLine, error) {

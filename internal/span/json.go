@@ -45,7 +45,7 @@ type jsonScan struct {
 }
 
 func findJSON(src []byte) ([]Span, error) {
-	s := &jsonScan{src: src}
+	s := &jsonScan{src: src, spans: make([]Span, 0, bytes.Count(src, []byte{','})+1)}
 	if bytes.HasPrefix(src, []byte(bom)) {
 		s.pos = len(bom)
 	}

@@ -41,7 +41,7 @@ func newApp(e *env) *cli.App {
 			execCommand(e), renderCommand(e),
 			statusCommand(e), applyCommand(e), usersCommand(e), policyCommand(e),
 			rotateCommand(e), verifyCommand(e), resealCommand(e),
-			doctorCommand(e), completionCommand(e),
+			doctorCommand(e), completionCommand(e), completeCommand(e),
 		},
 		Action: func(c *cli.Context) error {
 			if c.Args().Present() {

@@ -21,7 +21,7 @@ import (
 // files.
 
 func formatFlag() cli.Flag {
-	return &cli.StringFlag{Name: "format", Usage: "read the file as `FORMAT` (yaml, json, dotenv, text) whatever its name"}
+	return &cli.StringFlag{Name: "format", Usage: "read the file as `FORMAT` (" + strings.Join(leafseal.Formats(), ", ") + ") whatever its name"}
 }
 
 func outputFlags() []cli.Flag {

@@ -290,7 +290,9 @@ func FuzzDetach(f *testing.F) {
 }
 
 func TestDepth(t *testing.T) {
-	deep := func(open, close string, n int) []byte { return []byte(strings.Repeat(open, n) + strings.Repeat(close, n)) }
+	deep := func(open, close string, n int) []byte {
+		return []byte(strings.Repeat(open, n) + strings.Repeat(close, n))
+	}
 	for _, c := range []struct {
 		f           *Format
 		open, close string

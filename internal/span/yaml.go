@@ -214,6 +214,9 @@ func (w *yamlWalk) trivia() {
 
 func (w *yamlWalk) comment() {
 	start := w.pos + 1
+	if c := w.src[max(w.pos-1, 0)]; w.pos > len(bom) && c != ' ' && c != '\t' && !lineBreakBefore(w.src, w.pos) {
+		w.fail("a comment needs a blank in front of its #") // yaml.v3 is lenient here
+	}
 	for w.pos < len(w.src) && lineBreakAt(w.src, w.pos) == 0 {
 		w.pos++
 	}

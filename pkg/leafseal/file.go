@@ -97,7 +97,8 @@ func (f *File) keepSealed(o *opened) {
 	}
 }
 
-// Values lists the values of the document, in order.
+// Values lists the values of the document, in order. What has no text of its
+// own, such as an alias of a map, has an empty one.
 func (f *File) Values() ([]Value, error) {
 	b, err := find(f.format, f.name, f.plain, ErrUnsupported)
 	if err != nil {
@@ -115,7 +116,7 @@ func (f *File) Values() ([]Value, error) {
 		}
 		text, err := f.format.Text(f.plain, *s)
 		if err != nil {
-			return nil, b.at(f.name, i, fmt.Errorf("%w: the value cannot be read", ErrUnsupported))
+			text = "" // an alias of a list or map, or what is not what its tag says
 		}
 		values = append(values, Value{
 			Path:   formatPath(s.Doc, s.Path),

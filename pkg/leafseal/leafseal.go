@@ -335,13 +335,16 @@ func formatFor(name, override string) (*span.Format, error) {
 	return nil, &Error{File: name, Err: fmt.Errorf("%w: the file name does not tell its format", ErrUnsupported), Hint: formatsHint()}
 }
 
-func formatsHint() string {
+// Formats returns the names of all formats.
+func Formats() []string {
 	var names []string
 	for _, f := range span.Formats {
 		names = append(names, f.Name)
 	}
-	return "choose one with --format: " + strings.Join(names, ", ")
+	return names
 }
+
+func formatsHint() string { return "choose one with --format: " + strings.Join(Formats(), ", ") }
 
 // selector is a compiled rule.
 type selector struct {

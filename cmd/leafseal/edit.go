@@ -1,0 +1,130 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/leafseal/leafseal/internal/private"
+	"github.com/leafseal/leafseal/pkg/leafseal"
+)
+
+func editCommand(e *env) *cli.Command {
+	return &cli.Command{
+		Name:      "edit",
+		Usage:     "open a new or existing file in your editor, in memory only",
+		UsageText: "leafseal edit [FLAG…] FILE",
+		Description: `Runs $VISUAL or $EDITOR on a copy in a private folder that is held in memory,
+and seals what comes back. Without a change the file is not touched. If the
+result cannot be sealed, the editor opens again.
+
+leafseal edit config/prod.yaml
+EDITOR="code --wait" leafseal edit config/prod.yaml`,
+		ArgsUsage: "FILE",
+		Flags: []cli.Flag{
+			&cli.BoolFlag{Name: "allow-disk", Usage: "where no folder is held in memory, let the plain text touch the disk"},
+			formatFlag(), trustFlag(),
+		},
+		Action: func(c *cli.Context) error {
+			args, err := e.arguments(c, 1, "FILE")
+			if err != nil {
+				return err
+			}
+			path := args[0]
+			if path == "-" {
+				return usagef("edit needs a file that it can replace")
+			}
+			f, was, err := e.openOrNew(c, path)
+			if err != nil {
+				return err
+			}
+			if was == nil {
+				e.say("%s: a new file, readable by %s", path, names(f.Readers()))
+			}
+			folder, err := e.privateFolder(c.Bool("allow-disk"))
+			if err != nil {
+				return err
+			}
+			closed := e.closeOnSignal(folder)
+			err = e.editIn(folder, path, f)
+			if err == nil {
+				err = e.saveEdit(path, was, f)
+			}
+			return errors.Join(err, closed())
+		},
+	}
+}
+
+// privateFolder makes a folder in memory; with allowDisk anywhere.
+func (e *env) privateFolder(allowDisk bool) (*private.Folder, error) {
+	disk := ""
+	if allowDisk {
+		disk = os.TempDir()
+	}
+	folder, err := private.New([]string{e.getenv("XDG_RUNTIME_DIR"), "/dev/shm"}, disk)
+	if errors.Is(err, private.ErrDisk) {
+		return nil, &leafseal.Error{Err: fmt.Errorf("%w for the plain text: neither $XDG_RUNTIME_DIR nor /dev/shm is one", err),
+			Hint: "leafseal set changes single values without a file; --allow-disk lets the plain text touch the disk"}
+	}
+	return folder, err
+}
+
+// editIn lets the person edit f's plaintext in the folder until it can be
+// sealed, or they give up.
+func (e *env) editIn(folder *private.Folder, path string, f *leafseal.File) error {
+	copied, err := folder.Write(filepath.Base(path), f.Plaintext())
+	if err != nil {
+		return err
+	}
+	for {
+		started := e.now()
+		if err := e.runEditor(folder.Path, copied); err != nil {
+			return fmt.Errorf("%s: %w; nothing was written", path, err)
+		}
+		text, err := os.ReadFile(copied)
+		if err != nil {
+			return fmt.Errorf("%s: the editor left no file; nothing was written", path)
+		}
+		if bytes.Equal(text, f.Plaintext()) {
+			if e.now().Sub(started).Seconds() < 1 {
+				e.warn("the editor came back at once: if it opens a window, it needs a flag to wait, such as code --wait")
+			}
+			return nil
+		}
+		if err = f.Edit(text); err == nil {
+			return nil
+		}
+		e.report(err)
+		answer, asked := e.ask("Open the editor again? [Y/n]", false)
+		if asked != nil {
+			return fmt.Errorf("nothing was written: %w", err)
+		}
+		if a := strings.ToLower(strings.TrimSpace(answer)); a == "n" || a == "no" {
+			return fmt.Errorf("%s: %w; nothing was written", path, errCancelled)
+		}
+	}
+}
+
+// saveEdit writes the edited file. If someone else changed it meanwhile, the
+// person's work is kept beside it, encrypted.
+func (e *env) saveEdit(path string, was []byte, f *leafseal.File) error {
+	if f.Bytes() == nil {
+		e.say("%s: nothing was typed, no file was made", path)
+		return nil
+	}
+	err := e.save(path, was, f)
+	if !errors.Is(err, errChanged) {
+		return err
+	}
+	ext := filepath.Ext(path)
+	mine := strings.TrimSuffix(path, ext) + ".mine" + ext
+	if e.write(mine, nil, f.Bytes()) != nil {
+		return err
+	}
+	return &leafseal.Error{Err: err, Hint: "your version, encrypted, is in " + mine}
+}

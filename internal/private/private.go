@@ -1,0 +1,97 @@
+// Package private makes folders that live in memory, for plaintext that a
+// program must see as a file.
+package private
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// ErrDisk says that every place that was offered is on a disk.
+var ErrDisk = errors.New("there is no memory-backed folder")
+
+const prefix = "leafseal-"
+
+// Folder is a private folder; Close removes it.
+type Folder struct {
+	Path string
+	lock *os.File // held as long as we live
+}
+
+// New makes a folder for its owner alone in the first of places that is held
+// in memory, and removes what dead processes left in them. If none is and
+// disk is not empty, the folder is made there.
+func New(places []string, disk string) (*Folder, error) {
+	for _, place := range places {
+		if place != "" && inMemory(place) {
+			sweep(place)
+			return create(place)
+		}
+	}
+	if disk == "" {
+		return nil, ErrDisk
+	}
+	sweep(disk)
+	return create(disk)
+}
+
+func create(place string) (*Folder, error) {
+	for {
+		path, err := os.MkdirTemp(place, prefix) // 0700
+		if err != nil {
+			return nil, err
+		}
+		lock, held, err := lockFolder(path)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			os.Remove(path)
+			return nil, err
+		}
+		if held {
+			return &Folder{path, lock}, nil
+		}
+		// A sweep came between the two: it takes the folder away, so again.
+	}
+}
+
+// Write makes a file in the folder that only its owner can read.
+func (f *Folder) Write(name string, data []byte) (path string, err error) {
+	path = filepath.Join(f.Path, name)
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return "", err
+	}
+	_, err = file.Write(data)
+	return path, errors.Join(err, file.Close())
+}
+
+// Close removes the folder and all in it.
+func (f *Folder) Close() error {
+	err := os.RemoveAll(f.Path)
+	if f.lock != nil {
+		f.lock.Close()
+	}
+	if err != nil {
+		return fmt.Errorf("plaintext may be left behind: %w", err)
+	}
+	return nil
+}
+
+// sweep removes the folders of processes that died. Errors are of no use to
+// anyone: the folders may belong to other people.
+func sweep(place string) {
+	entries, _ := os.ReadDir(place)
+	for _, e := range entries {
+		path := filepath.Join(place, e.Name())
+		if !e.IsDir() || !strings.HasPrefix(e.Name(), prefix) || !owned(path) {
+			continue
+		}
+		if lock, held, err := lockFolder(path); err == nil && held {
+			os.RemoveAll(path)
+			lock.Close()
+		}
+	}
+}

@@ -342,6 +342,9 @@ func (w *yamlWalk) properties(n *yaml.Node) (tag int) {
 			return tag
 		}
 		if missing(n) && !anchored && !tagged {
+			if tag < 0 {
+				tag = w.loneTag()
+			}
 			return tag // the node is empty: it ends with its last property
 		}
 		end := w.pos
@@ -514,7 +517,7 @@ func (w *yamlWalk) flowMap(n *yaml.Node, tag int) {
 
 // pair walks over a key and its value. A value without a colon is none.
 func (w *yamlWalk) pair(key, value *yaml.Node, seen map[Step]bool, flow bool) {
-	if w.peek() == '?' && (flow || w.pos+1 == len(w.src) || w.src[w.pos+1] == ' ' || w.src[w.pos+1] == '\t' || lineBreakAt(w.src, w.pos+1) > 0) {
+	if w.peek() == '?' && (flow || w.blankAt(w.pos+1)) {
 		w.pos++ // in flow style yaml.v3 takes any "?" for the indicator
 	}
 	at := w.pos
@@ -530,7 +533,7 @@ func (w *yamlWalk) pair(key, value *yaml.Node, seen map[Step]bool, flow bool) {
 	seen[step] = true
 	comments, end := len(w.spans), w.pos
 	w.trivia()
-	if w.peek() != ':' {
+	if w.peek() != ':' || !flow && !w.blankAt(w.pos+1) {
 		if !missing(value) || value.Anchor != "" {
 			w.lost()
 		}
@@ -545,6 +548,11 @@ func (w *yamlWalk) pair(key, value *yaml.Node, seen map[Step]bool, flow bool) {
 		w.fix(from, value)
 	}
 	w.path = w.path[:len(w.path)-1]
+}
+
+// blankAt reports whether an indicator of block style ends at an offset.
+func (w *yamlWalk) blankAt(at int) bool {
+	return at == len(w.src) || w.src[at] == ' ' || w.src[at] == '\t' || lineBreakAt(w.src, at) > 0
 }
 
 // fix marks the aliases of a merge key as structure.

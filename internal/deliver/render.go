@@ -4,9 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"strings"
-
-	"github.com/leafseal/leafseal/internal/span"
 )
 
 // Notations are what Render writes.
@@ -27,11 +26,7 @@ func Render(as, format string, plain []byte) ([]byte, error) {
 	for _, v := range vars {
 		switch as {
 		case "env":
-			quoted, err := span.Dotenv.Quote(v.Text, nil, span.Span{Path: []span.Step{{Kind: "str", Key: v.Name}}})
-			if err != nil {
-				return nil, fmt.Errorf("%s cannot be written as env: %w", v.From, err)
-			}
-			fmt.Fprintf(&b, "%s=%s\n", v.Name, quoted)
+			fmt.Fprintf(&b, "%s=%s\n", v.Name, quoteEnv(v.Text))
 		case "shell":
 			if !shellName.MatchString(v.Name) {
 				return nil, fmt.Errorf("%q cannot be a variable of a shell", v.Name)
@@ -42,6 +37,20 @@ func Render(as, format string, plain []byte) ([]byte, error) {
 		}
 	}
 	return b.Bytes(), nil
+}
+
+var plainEnv = regexp.MustCompile(`^[A-Za-z0-9_+=:,./@%^-]*$`)
+
+// quoteEnv writes a value so that sh and the loaders of dotenv files read the
+// same, line breaks included.
+func quoteEnv(text string) string {
+	switch {
+	case plainEnv.MatchString(text):
+		return text
+	case !strings.Contains(text, "'"):
+		return "'" + text + "'"
+	}
+	return `"` + strings.NewReplacer(`"`, `\"`, `\`, `\\`, "$", `\$`, "`", "\\`").Replace(text) + `"`
 }
 
 func renderJSON(format string, plain []byte) ([]byte, error) {

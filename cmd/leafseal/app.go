@@ -133,7 +133,7 @@ func arrange(commands []*cli.Command, args []string) []string {
 			rest = append(rest, args[i+1:]...)
 			i = len(args)
 		case len(arg) > 1 && arg[0] == '-':
-			name, takesValue := flag(flags, arg)
+			name, takesValue := flagNamed(flags, arg)
 			options = append(options, name)
 			if takesValue {
 				if i++; i == len(args) || args[i] == "--" {
@@ -164,9 +164,9 @@ func find(commands []*cli.Command, name string) *cli.Command {
 	return nil
 }
 
-// flag returns a flag by its first name, as cli/v2 takes it amiss if two of
+// flagNamed returns a flag by its first name, as cli/v2 takes it amiss if two of
 // its names are used, and whether the next argument is its value.
-func flag(flags []cli.Flag, arg string) (string, bool) {
+func flagNamed(flags []cli.Flag, arg string) (string, bool) {
 	name, value, given := strings.Cut(strings.TrimLeft(arg, "-"), "=")
 	for _, f := range flags {
 		if !slices.Contains(f.Names(), name) {

@@ -116,7 +116,7 @@ func candidatesFor(commands []*cli.Command, before []string, last string) []stri
 			return nil
 		}
 		if len(word) > 1 && word[0] == '-' {
-			name, takesValue := flag(flags, word)
+			name, takesValue := flagNamed(flags, word)
 			if !takesValue {
 				continue
 			}

@@ -46,8 +46,10 @@ func readersTo(to []string) ([]leafseal.Reader, error) {
 	var readers []leafseal.Reader
 	for _, arg := range to {
 		var r leafseal.Reader
-		if name, rest, ok := strings.Cut(arg, "="); ok && readerName.MatchString(name) && (strings.HasPrefix(rest, "age1") || strings.HasPrefix(rest, "ssh-")) {
-			r.Name, arg = name, rest
+		if name, rest, ok := strings.Cut(arg, "="); ok && readerName.MatchString(name) {
+			if _, err := os.Stat(arg); err != nil { // not a file whose name has a "="
+				r.Name, arg = name, rest
+			}
 		}
 		key, err := publicKey(arg)
 		if err != nil {

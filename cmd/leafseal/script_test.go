@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -17,8 +18,43 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"leafseal": main})
+	testscript.Main(cleaner{m}, map[string]func(){"leafseal": main, "age-plugin-demo": demoPlugin})
 }
+
+// cleaner removes what tests share once all have run.
+type cleaner struct{ *testing.M }
+
+func (c cleaner) Run() int {
+	defer func() {
+		for _, dir := range built {
+			os.RemoveAll(dir)
+		}
+	}()
+	return c.M.Run()
+}
+
+var built []string // folders of built programs
+
+// build builds programs once for all tests, and returns their folder.
+func build(packages ...string) func() (string, error) {
+	return sync.OnceValues(func() (string, error) {
+		dir, err := os.MkdirTemp("", "leafseal-test-")
+		if err != nil {
+			return "", err
+		}
+		built = append(built, dir)
+		out, err := exec.Command("go", append([]string{"build", "-o", dir + "/"}, packages...)...).CombinedOutput()
+		if err != nil {
+			err = fmt.Errorf("%w\n%s", err, out)
+		}
+		return dir, err
+	})
+}
+
+var (
+	ageOnce      = build("filippo.io/age/cmd/age", "filippo.io/age/cmd/age-keygen")
+	leafsealOnce = build(".")
+)
 
 // TestScripts runs testdata/script/*.txtar. Plaintext in them is marked
 // SENTINEL: it must never show where it should not.
@@ -55,6 +91,11 @@ func setup(env *testscript.Env) error {
 	env.Setenv("GIT_CONFIG_NOSYSTEM", "1")
 	env.Setenv("GIT_CEILING_DIRECTORIES", filepath.Dir(env.WorkDir))
 	env.Setenv("NO_COLOR", "")
+	age, err := ageOnce()
+	if err != nil {
+		return err
+	}
+	env.Setenv("PATH", age+string(filepath.ListSeparator)+env.Getenv("PATH"))
 	env.Values["files"] = map[string]remembered{}
 	return os.Mkdir(home, 0o700)
 }

@@ -417,11 +417,17 @@ func (f *File) wrap(readers []Reader) error {
 		}
 		lines, recipients = append(lines, seal.Reader{Name: name, Key: key}), append(recipients, to)
 	}
+	if err := notMixed(lines); err != nil {
+		return &Error{File: f.name, Err: err, Hint: "give every reader a post-quantum key (leafseal keygen --pq), or none"}
+	}
 	f.block.Readers = lines
 	if err := f.block.Wrap(f.dataKey, recipients); err != nil {
 		return &Error{File: f.name, Err: fmt.Errorf("wrapping the data key: %w", err)}
 	}
-	return f.checkStanzas()
+	if err := f.checkStanzas(); err != nil { // a plugin that writes more than one
+		return &Error{File: f.name, Err: errors.New("a plugin did not wrap the data key in one stanza per reader")}
+	}
+	return nil
 }
 
 // Reseal opens a file token by token, without regard to their places, and
@@ -467,4 +473,21 @@ func Reseal(src []byte, o Options, identities ...age.Identity) (*File, []string,
 		return nil, nil, err
 	}
 	return f, paths, nil
+}
+
+// notMixed names the readers whose keys would undo the others' protection
+// against quantum computers; age refuses that too, without names.
+func notMixed(readers []seal.Reader) error {
+	var pq, classic []string
+	for _, r := range readers {
+		if strings.HasPrefix(r.Key, "age1pq1") || strings.HasPrefix(r.Key, "age1tagpq1") {
+			pq = append(pq, r.Name)
+		} else if typ, _, known := keys.StanzaTypes(r.Key); known && typ != "" {
+			classic = append(classic, r.Name)
+		}
+	}
+	if len(pq) == 0 || len(classic) == 0 {
+		return nil
+	}
+	return fmt.Errorf("readers %s have post-quantum keys, but %s have not: whoever breaks one of those reads the file", strings.Join(pq, ", "), strings.Join(classic, ", "))
 }

@@ -5,7 +5,7 @@ LDFLAGS  := -s -w
 .PHONY: build test fuzz bench lint
 
 build:
-	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o leafseal ./cmd/leafseal
+	CGO_ENABLED=0 go build -trimpath -tags urfave_cli_no_docs -ldflags '$(LDFLAGS)' -o leafseal ./cmd/leafseal
 
 test:
 	go test ./...

@@ -38,16 +38,16 @@ leafseal encrypt --to age1… --format yaml - < plain.yaml > sealed.yaml`,
 			var changes []change
 			var report []string
 			for _, path := range files {
-				ch, info, err := e.encrypt(c, path)
+				ch, f, err := e.encrypt(c, path)
 				if err != nil {
 					return err
 				}
-				if info == nil {
+				if f == nil {
 					e.say("%s: empty, there is nothing to seal", path)
 					continue
 				}
 				changes = append(changes, ch)
-				report = append(report, fmt.Sprintf("%s: %s sealed, readable by %s", ch.path, count(len(sealedPaths(info.Values)), "value"), names(info.Readers)))
+				report = append(report, fmt.Sprintf("%s: %s sealed, readable by %s", ch.path, count(f.Sealed(), "value"), names(f.Readers())))
 			}
 			if err := e.writeAll(changes); err != nil {
 				return err
@@ -61,8 +61,8 @@ leafseal encrypt --to age1… --format yaml - < plain.yaml > sealed.yaml`,
 	}
 }
 
-// encrypt computes one file; for an empty one there is no info.
-func (e *env) encrypt(c *cli.Context, path string) (ch change, info *leafseal.Info, err error) {
+// encrypt computes one file; of an empty one there is none.
+func (e *env) encrypt(c *cli.Context, path string) (ch change, f *leafseal.File, err error) {
 	o, root, err := e.wanted(c, path)
 	if err != nil {
 		return ch, nil, err
@@ -89,11 +89,12 @@ func (e *env) encrypt(c *cli.Context, path string) (ch change, info *leafseal.In
 			return ch, nil, err
 		}
 	}
-	if ch.now, err = leafseal.Encrypt(src, o); err != nil {
+	if f, err = leafseal.New(o); err != nil {
 		return ch, nil, err
 	}
-	info, err = leafseal.Inspect(ch.now, o)
-	return ch, info, err
+	err = f.Edit(src)
+	ch.now = f.Bytes()
+	return ch, f, err
 }
 
 // wanted is how a file is to be encrypted: as --to and its flags say, or as

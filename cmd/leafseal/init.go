@@ -152,7 +152,7 @@ func (e *env) already(r *repo, name string) error {
 // userName is what the person is called in the policy.
 func (e *env) userName(flag, root string) (string, error) {
 	if flag != "" {
-		if !readerName.MatchString(flag) {
+		if !leafseal.ValidName(flag) {
 			return "", usagef("%.70q cannot be a name: letters, digits and ._@+- are allowed, up to 64", flag)
 		}
 		return flag, nil
@@ -162,7 +162,7 @@ func (e *env) userName(flag, root string) (string, error) {
 	local, _, _ := strings.Cut(string(mail), "@")
 	for _, s := range []string{string(full), local, e.getenv("USER"), e.getenv("LOGNAME")} {
 		words := strings.FieldsFunc(strings.ToLower(s), func(r rune) bool { return !('a' <= r && r <= 'z' || '0' <= r && r <= '9') })
-		if name := strings.Join(words, "-"); readerName.MatchString(name) {
+		if name := strings.Join(words, "-"); leafseal.ValidName(name) {
 			return name, nil
 		}
 	}

@@ -3,17 +3,13 @@ package main
 import (
 	"errors"
 	"os"
-	"regexp"
 	"strings"
 
 	"github.com/leafseal/leafseal/internal/keys"
 	"github.com/leafseal/leafseal/pkg/leafseal"
 )
 
-var (
-	errPrivate = errors.New("this is a private key: it must not be given away")
-	readerName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}$`)
-)
+var errPrivate = errors.New("this is a private key: it must not be given away")
 
 // publicKey reads a public key as a person gives it: the key itself, or a
 // file that holds it.
@@ -46,7 +42,7 @@ func readersTo(to []string) ([]leafseal.Reader, error) {
 	var readers []leafseal.Reader
 	for _, arg := range to {
 		var r leafseal.Reader
-		if name, rest, ok := strings.Cut(arg, "="); ok && readerName.MatchString(name) {
+		if name, rest, ok := strings.Cut(arg, "="); ok && leafseal.ValidName(name) {
 			if _, err := os.Stat(arg); err != nil { // not a file whose name has a "="
 				r.Name, arg = name, rest
 			}

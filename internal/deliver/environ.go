@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync"
 )
 
 // Variable is one value by the name it has in an environment.
@@ -43,7 +44,7 @@ func Environ(format string, plain []byte) ([]Variable, error) {
 		if strings.ContainsRune(v.Text, 0) {
 			return nil, fmt.Errorf("%s holds a zero byte, which no variable can", v.From)
 		}
-		if !validName.MatchString(v.Name) {
+		if !validName().MatchString(v.Name) {
 			return nil, fmt.Errorf("%q cannot be the name of a variable", v.Name)
 		}
 	}
@@ -51,9 +52,9 @@ func Environ(format string, plain []byte) ([]Variable, error) {
 }
 
 var (
-	validName = regexp.MustCompile(`^[A-Za-z0-9_.-]*[A-Za-z0-9][A-Za-z0-9_.-]*$`)
-	shellName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
-	notInName = regexp.MustCompile(`[^A-Z0-9]+`)
+	validName = lazy(`^[A-Za-z0-9_.-]*[A-Za-z0-9][A-Za-z0-9_.-]*$`)
+	shellName = lazy(`^[A-Za-z_][A-Za-z0-9_]*$`)
+	notInName = lazy(`[^A-Z0-9]+`)
 )
 
 func flatten(v *value, name, from string, add func(Variable)) {
@@ -66,7 +67,7 @@ func flatten(v *value, name, from string, add func(Variable)) {
 		if v.kind == object {
 			key = v.names[i]
 		}
-		under := name + "_" + notInName.ReplaceAllString(strings.ToUpper(key), "_")
+		under := name + "_" + notInName().ReplaceAllString(strings.ToUpper(key), "_")
 		path := key
 		if from != "" {
 			path = from + "." + key
@@ -77,9 +78,14 @@ func flatten(v *value, name, from string, add func(Variable)) {
 
 // Hijacks reports whether a variable of this name makes other programs run
 // code, or find other programs and libraries, than the person meant.
-func Hijacks(name string) bool { return hijacking.MatchString(name) }
+func Hijacks(name string) bool { return hijacking().MatchString(name) }
 
-var hijacking = regexp.MustCompile(`^(?:(?:LD|DYLD|GIT|BASH_FUNC)_.*|PATH|HOME|IFS|ENV|BASH_ENV|BASHOPTS|SHELLOPTS|SHELL|PS[0124]|PROMPT_COMMAND|CDPATH|` +
+var hijacking = lazy(`^(?:(?:LD|DYLD|GIT|BASH_FUNC)_.*|PATH|HOME|IFS|ENV|BASH_ENV|BASHOPTS|SHELLOPTS|SHELL|PS[0124]|PROMPT_COMMAND|CDPATH|` +
 	`PYTHON(?:PATH|HOME|STARTUP|INSPECT|BREAKPOINT|USERBASE)|PERL5?(?:LIB|OPT|DB)|PERL5SHELL|RUBY(?:LIB|OPT|SHELL)|GEM_(?:PATH|HOME)|BUNDLE_GEMFILE|NODE_(?:OPTIONS|PATH)|` +
 	`LUA_(?:PATH|CPATH|INIT).*|JAVA_TOOL_OPTIONS|_JAVA_OPTIONS|JDK_JAVA_OPTIONS|CLASSPATH|PHPRC|PHP_INI_SCAN_DIR|DOTNET_STARTUP_HOOKS|GCONV_PATH|NLSPATH|GLIBC_TUNABLES|MALLOC_CHECK_|` +
 	`(?:GIT_)?(?:EDITOR|VISUAL|PAGER|BROWSER)|LESSOPEN|LESSCLOSE|SSH_ASKPASS|SUDO_.*|COMSPEC|PATHEXT)$`)
+
+// lazy compiles a regular expression when it is first needed.
+func lazy(expr string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expr) })
+}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"regexp"
 	"strings"
 )
 
@@ -28,7 +27,7 @@ func Render(as, format string, plain []byte) ([]byte, error) {
 		case "env":
 			fmt.Fprintf(&b, "%s=%s\n", v.Name, quoteEnv(v.Text))
 		case "shell":
-			if !shellName.MatchString(v.Name) {
+			if !shellName().MatchString(v.Name) {
 				return nil, fmt.Errorf("%q cannot be a variable of a shell", v.Name)
 			}
 			fmt.Fprintf(&b, "export %s='%s'\n", v.Name, strings.ReplaceAll(v.Text, "'", `'\''`))
@@ -39,13 +38,13 @@ func Render(as, format string, plain []byte) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-var plainEnv = regexp.MustCompile(`^[A-Za-z0-9_+=:,./@%^-]*$`)
+var plainEnv = lazy(`^[A-Za-z0-9_+=:,./@%^-]*$`)
 
 // quoteEnv writes a value so that sh and the loaders of dotenv files read the
 // same, line breaks included.
 func quoteEnv(text string) string {
 	switch {
-	case plainEnv.MatchString(text):
+	case plainEnv().MatchString(text):
 		return text
 	case !strings.Contains(text, "'"):
 		return "'" + text + "'"

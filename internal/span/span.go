@@ -150,7 +150,7 @@ func Token(b []byte) bool {
 		return false
 	}
 	for _, c := range b[len(tokenMark):] {
-		if !tokenByte(c) {
+		if !tokenByte[c] {
 			return false
 		}
 	}
@@ -166,7 +166,7 @@ func FindToken(b []byte) int {
 		}
 		i += from
 		n := len(tokenMark)
-		for i+n < len(b) && n < minToken && tokenByte(b[i+n]) {
+		for i+n < len(b) && n < minToken && tokenByte[b[i+n]] {
 			n++
 		}
 		if n == minToken {
@@ -176,6 +176,9 @@ func FindToken(b []byte) int {
 	}
 }
 
-func tokenByte(c byte) bool {
-	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '-' || c == '_'
-}
+var tokenByte = func() (is [256]bool) {
+	for _, c := range []byte("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_") {
+		is[c] = true
+	}
+	return is
+}()

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -137,13 +136,13 @@ func parseYAML(src []byte) (docs []*yaml.Node, err error) {
 	}
 }
 
-var yamlErrorLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)$`)
+var yamlErrorLine = lazy(`^yaml: (?:line (\d+): )?(.*)$`)
 
 // yamlError keeps the line and the words of yaml.v3's error, unless they are
 // the document's.
 func yamlError(src []byte, err error) error {
 	e := &Error{Msg: "not valid YAML"}
-	m := yamlErrorLine.FindStringSubmatch(err.Error())
+	m := yamlErrorLine().FindStringSubmatch(err.Error())
 	if m == nil {
 		return e
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync"
 	"unicode"
 	"unicode/utf8"
 
@@ -94,15 +95,16 @@ func plainTag(text string) string {
 	return ""
 }
 
-var (
-	plainShape = regexp.MustCompile(`^[\pL_/][\pL0-9_./+@%^~$=()*&!?;<> -]*(:[\pL0-9_./+@%^~$=()*&!?;<>-]+[\pL0-9_./+@%^~$=()*&!?;<> -]*)*$`)
-	notStrings = regexp.MustCompile(`(?i)^(y|n|yes|no|on|off|true|false|null|nan|inf)$`)
-)
+var plainShape = lazy(`^[\pL_/][\pL0-9_./+@%^~$=()*&!?;<> -]*(:[\pL0-9_./+@%^~$=()*&!?;<>-]+[\pL0-9_./+@%^~$=()*&!?;<> -]*)*$`)
+
+// notString holds the words that some reader of YAML 1.1 takes for others
+// than strings.
+var notString = map[string]bool{"y": true, "n": true, "yes": true, "no": true, "on": true, "off": true, "true": true, "false": true, "null": true, "nan": true, "inf": true}
 
 // plainString reports whether YAML 1.1 and 1.2 readers take text for a string
 // without quotes, in block and in flow style. It rather says no.
 func plainString(text string) bool {
-	return plainShape.MatchString(text) && !notStrings.MatchString(text) && !strings.HasSuffix(text, " ") && plainTag(text) == "!!str"
+	return plainShape().MatchString(text) && !notString[strings.ToLower(text)] && !strings.HasSuffix(text, " ") && plainTag(text) == "!!str"
 }
 
 // isPrintable reports whether text can stand in single quotes on one line.
@@ -416,4 +418,10 @@ func (e *yamlEdit) entryStart(src []byte, n *yaml.Node, at int) int {
 		}
 	}
 	return start
+}
+
+// lazy compiles a regular expression when it is first needed: the program
+// starts often, and needs few of them.
+func lazy(expr string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expr) })
 }

@@ -26,6 +26,7 @@ type File struct {
 	plain   []byte
 	bytes   []byte
 	sealed  map[string]bool // paths that are sealed whatever the rule says
+	count   int
 }
 
 // Plaintext returns the decrypted document. The caller must not change it.
@@ -45,6 +46,9 @@ func (f *File) Readers() []Reader { return readersOf(&f.block) }
 
 // Rule returns the rule in force in the file.
 func (f *File) Rule() Rule { return Rule(f.block.Rule) }
+
+// Sealed returns how many values the last Edit sealed.
+func (f *File) Sealed() int { return f.count }
 
 // Edit replaces the plaintext. What is unchanged keeps its ciphertext, and a
 // value that was sealed stays sealed. After an error the file is as it was.
@@ -72,13 +76,18 @@ func (f *File) write(plaintext []byte) error {
 		return err
 	}
 	blk := f.block
+	count := 0
 	out, err := sealBody(f.format, f.name, f.key, &blk, b, func(i int) bool {
-		return f.sealed[string(b.paths[i])] || rule.seals(&b.spans[i])
+		secret := f.sealed[string(b.paths[i])] || rule.seals(&b.spans[i])
+		if secret && b.spans[i].Kind == span.Value {
+			count++
+		}
+		return secret
 	})
 	if err != nil {
 		return err
 	}
-	f.block, f.plain, f.bytes = blk, plaintext, out
+	f.block, f.plain, f.bytes, f.count = blk, plaintext, out, count
 	return nil
 }
 

@@ -26,6 +26,9 @@ type Reader struct {
 	Recipient age.Recipient
 }
 
+// ValidName reports whether a reader can have this name.
+func ValidName(name string) bool { return seal.ValidName(name) }
+
 // Rule selects what is sealed in a file. The zero value seals everything.
 type Rule struct {
 	Only         string // seal only values whose dotted key path matches this regular expression (RE2)

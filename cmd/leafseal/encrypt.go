@@ -43,7 +43,10 @@ leafseal encrypt --to age1… --format yaml - < plain.yaml > sealed.yaml`,
 					return err
 				}
 				if f == nil {
-					e.say("%s: empty, there is nothing to seal", path)
+					e.say("%s: empty, and stays so: there is nothing to seal", path)
+					if ch.path != path && ch.path != "" {
+						changes, report = append(changes, ch), append(report, ch.path+": empty")
+					}
 					continue
 				}
 				changes = append(changes, ch)
@@ -68,8 +71,18 @@ func (e *env) encrypt(c *cli.Context, path string) (ch change, f *leafseal.File,
 		return ch, nil, err
 	}
 	src, err := e.read(path)
-	if err != nil || len(src) == 0 {
+	if err != nil {
 		return ch, nil, err
+	}
+	ch = change{path: path, was: src}
+	if out := c.String("output"); out != "" {
+		ch.path = out
+		if ch.was, err = replaced(out, c.Bool("force")); err != nil {
+			return ch, nil, err
+		}
+	}
+	if len(src) == 0 {
+		return ch, nil, nil
 	}
 	if _, err := leafseal.Inspect(src, o); err == nil {
 		return ch, nil, &leafseal.Error{File: path, Err: leafseal.ErrEncrypted, Hint: "leafseal edit changes it, leafseal apply gives it other readers"}
@@ -81,13 +94,6 @@ func (e *env) encrypt(c *cli.Context, path string) (ch change, f *leafseal.File,
 	}
 	if o.Readers, err = e.withRecipients(o.Readers); err != nil {
 		return ch, nil, err
-	}
-	ch = change{path: path, was: src}
-	if out := c.String("output"); out != "" {
-		ch.path = out
-		if ch.was, err = replaced(out, c.Bool("force")); err != nil {
-			return ch, nil, err
-		}
 	}
 	if f, err = leafseal.New(o); err != nil {
 		return ch, nil, err

@@ -12,16 +12,17 @@ import (
 	"github.com/leafseal/leafseal/pkg/leafseal"
 )
 
-// Two people with fixed keys, so that failures repeat.
+// Two people. One has a fixed key, so that failures repeat and fuzz workers
+// agree.
 var (
-	alice = identity("AGE-SECRET-KEY-1W58EHEN2CWHVZTQLLFSKYXXH3YH92X8V7QUVFLHX89DXLP0X8L8QT2M67S")
+	alice = identity(vectorKey)
 	bob   = newIdentity()
 )
 
 func identity(s string) *age.X25519Identity {
 	id, err := age.ParseX25519Identity(s)
 	if err != nil {
-		return newIdentity()
+		panic(err)
 	}
 	return id
 }

@@ -35,7 +35,7 @@ type bench struct {
 	dir                        string
 	runs                       int
 	leafseal, age, sops        string
-	identity, recipient, pqKey string
+	identity, recipient        string
 	env                        []string
 }
 

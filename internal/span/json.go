@@ -28,9 +28,8 @@ const (
 
 // jsonLevel is an object or array that the scanner is in.
 type jsonLevel struct {
-	list   bool
-	n      int  // members or elements so far
-	starts bool // an element of an outermost list began, its first value did not
+	list bool
+	n    int // members or elements so far
 }
 
 // jsonScan walks over a document without recursion.
@@ -40,7 +39,7 @@ type jsonScan struct {
 	levels []jsonLevel
 	path   []Step
 	lists  int // levels that are lists
-	starts bool
+	starts bool // an element of an outermost list began, its first value did not
 	spans  []Span
 }
 

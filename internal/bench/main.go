@@ -32,11 +32,11 @@ func main() {
 }
 
 type bench struct {
-	dir                        string
-	runs                       int
-	leafseal, age, sops        string
-	identity, recipient        string
-	env                        []string
+	dir                 string
+	runs                int
+	leafseal, age, sops string
+	identity, recipient string
+	env                 []string
 }
 
 func check(err error) {

@@ -38,7 +38,7 @@ type jsonScan struct {
 	pos    int
 	levels []jsonLevel
 	path   []Step
-	lists  int // levels that are lists
+	lists  int  // levels that are lists
 	starts bool // an element of an outermost list began, its first value did not
 	spans  []Span
 }

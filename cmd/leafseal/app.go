@@ -41,6 +41,7 @@ func newApp(e *env) *cli.App {
 			execCommand(e), renderCommand(e),
 			statusCommand(e), applyCommand(e), usersCommand(e), policyCommand(e),
 			rotateCommand(e), verifyCommand(e), resealCommand(e),
+			gitCommand(e), checkCommand(e), lockCommand(e), unlockCommand(e), resolveCommand(e),
 			doctorCommand(e), completionCommand(e), completeCommand(e),
 		},
 		Action: func(c *cli.Context) error {

@@ -26,32 +26,32 @@ leafseal doctor`,
 				return err
 			}
 			e.quiet = e.quiet || c.Bool("json") // the warnings are among the findings
-			found := e.examine()
-			amiss := 0
-			for _, f := range found {
-				if !f.OK {
-					amiss++
-				}
-			}
-			if c.Bool("json") {
-				if err := e.listJSON(found); err != nil {
-					return err
-				}
-			} else {
-				for _, f := range found {
-					mark := "ok  "
-					if !f.OK {
-						mark = "look"
-					}
-					e.list("%s  %-9s %s", mark, f.About, f.Text)
-				}
-			}
-			if amiss > 0 {
-				return errFindings
-			}
-			return nil
+			return e.showSymptoms(c, e.examine())
 		},
 	}
+}
+
+func (e *env) showSymptoms(c *cli.Context, found []symptom) error {
+	amiss := 0
+	for _, f := range found {
+		mark := "ok  "
+		if !f.OK {
+			mark = "look"
+			amiss++
+		}
+		if !c.Bool("json") {
+			e.list("%s  %-9s %s", mark, f.About, f.Text)
+		}
+	}
+	if c.Bool("json") {
+		if err := e.listJSON(found); err != nil {
+			return err
+		}
+	}
+	if amiss > 0 {
+		return errFindings
+	}
+	return nil
 }
 
 // symptom is one line of doctor's report.

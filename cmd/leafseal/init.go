@@ -10,6 +10,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/leafseal/leafseal/internal/gitx"
 	"github.com/leafseal/leafseal/internal/keys"
 	"github.com/leafseal/leafseal/pkg/leafseal"
 )
@@ -66,9 +67,29 @@ leafseal init --name alice`,
 			if err := e.learn(filepath.Dir(path), name, key); err != nil {
 				return err
 			}
+			if err := e.initGit(); err != nil {
+				return err
+			}
 			return e.sayNext(root)
 		},
 	}
+}
+
+// initGit sets up git, if this is in a repository. What others have written
+// there stays.
+func (e *env) initGit() error {
+	r, err := repoAround(".")
+	if err != nil || gitRoot(r.root) == "" {
+		return err
+	}
+	if err := gitx.Install(".", "--global"); errors.Is(err, gitx.ErrForeign) {
+		e.warn("%v", err)
+	} else if err != nil {
+		return err
+	} else {
+		e.say("git knows leafseal's filter, diff and merge (git config --global)")
+	}
+	return e.setUpRepository(r)
 }
 
 const policyTemplate = `# Who can read which secrets: https://github.com/leafseal/leafseal

@@ -65,7 +65,7 @@ openssl rand -hex 32 | leafseal set config/prod.yaml session.key -`,
 func (e *env) openOrNew(c *cli.Context, path string) (f *leafseal.File, was []byte, err error) {
 	if path != "-" {
 		if _, err = os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
-			f, err := e.begin(c, path)
+			f, err := e.begin(path, c.String("format"), c.StringSlice("trust"))
 			return f, nil, err
 		}
 	}
@@ -76,19 +76,19 @@ func (e *env) openOrNew(c *cli.Context, path string) (f *leafseal.File, was []by
 }
 
 // begin makes a file without content, as its rule says.
-func (e *env) begin(c *cli.Context, path string) (*leafseal.File, error) {
+func (e *env) begin(path, format string, trust []string) (*leafseal.File, error) {
 	r, err := ruleFor(path)
 	if err != nil {
 		return nil, fmt.Errorf("there is no file %s, and to make it: %w", path, err)
 	}
-	if err := e.trust(r.repo.root, r.readers, c.StringSlice("trust")); err != nil {
+	if err := e.trust(r.repo.root, r.readers, trust); err != nil {
 		return nil, err
 	}
 	readers, err := e.withRecipients(r.readers)
 	if err != nil {
 		return nil, err
 	}
-	f, err := leafseal.New(leafseal.Options{Name: path, Format: c.String("format"), Readers: readers, Rule: r.Rule})
+	f, err := leafseal.New(leafseal.Options{Name: path, Format: format, Readers: readers, Rule: r.Rule})
 	if err == nil && f.Format() == "json" { // which needs a root
 		err = f.Edit([]byte("{}\n"))
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -14,12 +15,12 @@ func usersCommand(e *env) *cli.Command {
 	return &cli.Command{
 		Name:      "users",
 		Usage:     "list, add or remove the people and machines of the policy",
-		UsageText: "leafseal users list|add|remove …",
+		UsageText: "leafseal users list|add|remove|trust …",
 		Description: `These edit .leafseal.yaml and keep its comments and layout. No file gains or
 loses a reader until leafseal apply runs.
 
 leafseal users add bob age1… --group backend && leafseal apply`,
-		Subcommands: []*cli.Command{usersList(e), usersAdd(e), usersRemove(e)},
+		Subcommands: []*cli.Command{usersList(e), usersAdd(e), usersRemove(e), usersTrust(e)},
 	}
 }
 
@@ -131,6 +132,47 @@ func usersRemove(e *env) *cli.Command {
 				return err
 			}
 			e.say("%s is no user any more; leafseal apply takes their access from the files", args[0])
+			return nil
+		},
+	}
+}
+
+func usersTrust(e *env) *cli.Command {
+	return &cli.Command{
+		Name: "trust", Usage: "accept the keys that the policy gives for users, on this machine",
+		UsageText: "leafseal users trust NAME…",
+		Description: `Before it encrypts to a key that it does not know, leafseal asks. This answers
+ahead, for programs and for git's filter. "all" means everyone.
+
+leafseal users trust bob`,
+		ArgsUsage: "NAME…",
+		Action: func(c *cli.Context) error {
+			accept, err := e.arguments(c, 1, "NAME…")
+			if err != nil {
+				return err
+			}
+			r, err := repoAround(".")
+			if err != nil {
+				return err
+			}
+			var readers []leafseal.Reader
+			for _, name := range accept {
+				before := len(readers)
+				for _, u := range r.policy.Users {
+					if u.Name == name || name == "all" {
+						readers = append(readers, u)
+					}
+				}
+				if len(readers) == before {
+					return &leafseal.Error{Err: fmt.Errorf("%w: the policy has no user %q", leafseal.ErrPolicy, name)}
+				}
+			}
+			if err := e.trust(r.root, readers, accept); err != nil {
+				return err
+			}
+			for _, u := range readers {
+				e.say("%s is %s", u.Name, u.Key)
+			}
 			return nil
 		},
 	}

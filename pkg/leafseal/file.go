@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -60,6 +61,63 @@ func (f *File) Edit(plaintext []byte) error {
 		return nil
 	}
 	return f.write(plaintext)
+}
+
+// As replaces the plaintext and the format it is in, under the same data key.
+// "text" seals the whole as one token: for what the file's own format cannot
+// hold, such as a merge conflict. What comes back from text is sealed
+// everywhere, whatever the rule says.
+func (f *File) As(format string, plaintext []byte) error {
+	to, err := formatFor(f.name, format)
+	if err != nil {
+		return err
+	}
+	if to == f.format {
+		return f.Edit(plaintext)
+	}
+	b, err := find(to, f.name, plaintext, ErrUnsupported)
+	if err != nil {
+		return err
+	}
+	changed := *f
+	changed.format, changed.bytes, changed.sealed = to, nil, make(map[string]bool)
+	for i := range b.spans {
+		changed.sealed[string(b.paths[i])] = true
+	}
+	if changed.key, err = seal.NewKey(f.dataKey, to.Name); err != nil {
+		return err
+	}
+	changed.block.Format, changed.block.ID = to.Name, changed.key.ID()
+	if err := changed.Edit(plaintext); err != nil {
+		return err
+	}
+	*f = changed
+	return nil
+}
+
+// KeepSealed makes sure that what is sealed in another version of the file
+// stays so in this one, whatever its rule says.
+func (f *File) KeepSealed(other *File) error {
+	if other.format != f.format {
+		return nil
+	}
+	b, err := find(other.format, other.name, other.plain, ErrUnsupported)
+	if err != nil {
+		return err
+	}
+	rule, err := Rule(other.block.Rule).compile()
+	if err != nil {
+		return err
+	}
+	if f.sealed = maps.Clone(f.sealed); f.sealed == nil {
+		f.sealed = make(map[string]bool)
+	}
+	for i := range b.spans {
+		if other.sealed[string(b.paths[i])] || rule.seals(&b.spans[i]) {
+			f.sealed[string(b.paths[i])] = true
+		}
+	}
+	return nil
 }
 
 // write seals plaintext under the block as it stands.

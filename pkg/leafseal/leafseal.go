@@ -114,7 +114,7 @@ func Open(src []byte, o Options, identities ...age.Identity) (*File, error) {
 
 // begin reads a file up to its data key.
 func begin(src []byte, o Options, identities []age.Identity) (*File, []byte, error) {
-	format, err := formatFor(o.Name, o.Format)
+	format, err := formatOf(src, o)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -278,7 +278,7 @@ func explainBreaks(err error, src []byte, o Options, identities []age.Identity) 
 // Inspect reads what a file says of itself without a key. None of it is
 // verified.
 func Inspect(src []byte, o Options) (*Info, error) {
-	format, err := formatFor(o.Name, o.Format)
+	format, err := formatOf(src, o)
 	if err != nil {
 		return nil, err
 	}
@@ -290,12 +290,21 @@ func Inspect(src []byte, o Options) (*Info, error) {
 	if err != nil {
 		return nil, err
 	}
+	rule, err := Rule(block.Rule).compile()
+	if err != nil {
+		return nil, &Error{File: o.Name, Err: fmt.Errorf("%w: %w", ErrTampered, err)}
+	}
 	info := &Info{Format: format.Name, ID: fmt.Sprintf("%x", block.ID), Rule: Rule(block.Rule), Readers: readersOf(block)}
 	for i := range b.spans {
 		s := &b.spans[i]
+		sealed := span.Token(trimAround(body[s.Start:s.End], s))
+		path := AllComments
 		if s.Kind == span.Value {
-			sealed := span.Token(trimAround(body[s.Start:s.End], s))
-			info.Values = append(info.Values, Value{Path: formatPath(s.Doc, s.Path), Sealed: sealed})
+			path = formatPath(s.Doc, s.Path)
+			info.Values = append(info.Values, Value{Path: path, Sealed: sealed})
+		}
+		if !sealed && !s.Fixed && rule.seals(s) {
+			info.Exposed = append(info.Exposed, path)
 		}
 	}
 	return info, nil
@@ -308,6 +317,10 @@ type Info struct {
 	Rule    Rule
 	Readers []Reader
 	Values  []Value // without their texts
+
+	// Exposed are the paths, or AllComments, of what stands in clear though
+	// the file's rule seals it: an intact file has none.
+	Exposed []string
 }
 
 // Value is one value of a document.
@@ -323,6 +336,17 @@ func readersOf(b *seal.Block) []Reader {
 		readers = append(readers, Reader{Name: strings.TrimPrefix(r.Name, "-"), Key: r.Key})
 	}
 	return readers
+}
+
+// formatOf is the format of an encrypted file: a text block may stand in a
+// file of any name, as a merge conflict is sealed as text.
+func formatOf(src []byte, o Options) (*span.Format, error) {
+	if o.Format == "" {
+		if _, lines, ok := span.Text.DetachBlock(src); ok && len(lines) > 0 && lines[0] == seal.Version+" "+span.Text.Name {
+			return &span.Text, nil
+		}
+	}
+	return formatFor(o.Name, o.Format)
 }
 
 func formatFor(name, override string) (*span.Format, error) {
@@ -345,6 +369,14 @@ func Formats() []string {
 		names = append(names, f.Name)
 	}
 	return names
+}
+
+// FormatOf returns the format that a file's name tells, or "".
+func FormatOf(name string) string {
+	if f := span.ByFile(filepath.ToSlash(name)); f != nil {
+		return f.Name
+	}
+	return ""
 }
 
 func formatsHint() string { return "choose one with --format: " + strings.Join(Formats(), ", ") }

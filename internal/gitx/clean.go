@@ -1,0 +1,170 @@
+package gitx
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"sync"
+
+	"filippo.io/age"
+
+	"github.com/leafseal/leafseal/pkg/leafseal"
+)
+
+// Filter turns files of one work tree into what git stores, and back. It is
+// the Handler of Serve.
+type Filter struct {
+	Objects    *Objects
+	Identities func() ([]age.Identity, error)
+	// NewFile begins a file that no version in git has a data key for.
+	NewFile func(path string) (*leafseal.File, error)
+	// Locked says that smudge leaves ciphertext as it is.
+	Locked bool
+	// Refused and Kept tell the person about a file that cannot be cleaned,
+	// and about one that stays ciphertext in the work tree.
+	Refused, Kept func(path string, err error)
+
+	mu sync.Mutex // of Kept
+}
+
+// Options are how a path's content is read: as text where the name does not
+// tell a format.
+func Options(path string) leafseal.Options {
+	o := leafseal.Options{Name: path}
+	if leafseal.FormatOf(path) == "" {
+		o.Format = "text"
+	}
+	return o
+}
+
+// Clean implements Handler. Plain text is sealed with the data key of the
+// version that git has, so that what is unchanged stays so; ciphertext passes;
+// empty files stay empty.
+func (f *Filter) Clean(path string, src []byte) ([]byte, error) {
+	out, err := f.clean(path, src)
+	if err != nil {
+		f.Refused(path, err)
+	}
+	return out, err
+}
+
+func (f *Filter) clean(path string, src []byte) ([]byte, error) {
+	if len(src) == 0 {
+		return src, nil
+	}
+	o := Options(path)
+	info, err := leafseal.Inspect(src, o)
+	if err == nil {
+		return src, f.passes(path, src, o, info)
+	}
+	if !errors.Is(err, leafseal.ErrNotEncrypted) {
+		return nil, err
+	}
+	ids, err := f.Identities()
+	if err != nil {
+		return nil, err
+	}
+	var file *leafseal.File
+	var failed error
+	err = f.Objects.Versions(path, func(blob []byte) bool {
+		opened, err := leafseal.Open(blob, o, ids...)
+		if err == nil {
+			file, failed = opened, nil
+			return true
+		}
+		if !errors.Is(err, leafseal.ErrNotEncrypted) && failed == nil {
+			failed = err
+		}
+		return false
+	})
+	if err == nil && file == nil {
+		// A version that does not open has readers and a rule of its own,
+		// which a new file would lose.
+		if err = failed; err == nil {
+			file, err = f.NewFile(path)
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := Update(file, o, src); err != nil {
+		return nil, err
+	}
+	return file.Bytes(), nil
+}
+
+// Update gives a file new plaintext, in its own format if that can hold it;
+// text with the markers of a merge conflict is sealed as a whole.
+func Update(file *leafseal.File, o leafseal.Options, plain []byte) error {
+	if file.Format() == "text" && HasMarkers(plain) {
+		return file.Edit(plain)
+	}
+	err := file.As(o.Format, plain)
+	if err != nil && HasMarkers(plain) && errors.Is(err, leafseal.ErrUnsupported) {
+		return file.As("text", plain)
+	}
+	return err
+}
+
+// HasMarkers reports whether text holds a conflict as git writes it.
+func HasMarkers(text []byte) bool {
+	want := []string{"<<<<<<<", "=======", ">>>>>>>"}
+	for line := range bytes.Lines(text) {
+		if bytes.HasPrefix(line, []byte(want[0])) {
+			if want = want[1:]; len(want) == 0 {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// passes reports whether ciphertext in the work tree may go into git: it is a
+// version that git has, or verifies, or, without a key, has all in it sealed
+// that its rule seals.
+func (f *Filter) passes(path string, src []byte, o leafseal.Options, info *leafseal.Info) error {
+	known := false
+	err := f.Objects.Versions(path, func(blob []byte) bool {
+		known = bytes.Equal(blob, src)
+		return known
+	})
+	if err != nil || known {
+		return err
+	}
+	ids, err := f.Identities()
+	if err == nil {
+		if _, err = leafseal.Open(src, o, ids...); err == nil {
+			return nil
+		}
+	}
+	if errors.Is(err, leafseal.ErrNoIdentity) && len(info.Exposed) == 0 {
+		return nil
+	}
+	if errors.Is(err, leafseal.ErrNoIdentity) {
+		return &leafseal.Error{File: path, Key: info.Exposed[0], Err: fmt.Errorf("%w: this stands in plain text in an encrypted file, and none of your keys opens it to seal it", leafseal.ErrNoIdentity)}
+	}
+	return err
+}
+
+// Smudge implements Handler. It never fails: what does not open stays
+// ciphertext.
+func (f *Filter) Smudge(path string, blob []byte) []byte {
+	o := Options(path)
+	if len(blob) == 0 || f.Locked {
+		return blob
+	}
+	if _, err := leafseal.Inspect(blob, o); errors.Is(err, leafseal.ErrNotEncrypted) {
+		return blob // plain text in the repository: the guards tell
+	}
+	ids, err := f.Identities()
+	if err == nil {
+		var file *leafseal.File
+		if file, err = leafseal.Open(blob, o, ids...); err == nil {
+			return file.Plaintext()
+		}
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.Kept(path, err)
+	return blob
+}

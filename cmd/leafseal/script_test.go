@@ -74,6 +74,7 @@ func TestScripts(t *testing.T) {
 			"failed":    failed,
 			"helps":     helps,
 			"hides":     hides,
+			"leaks":     leaks,
 			"let":       let,
 			"remember":  remember,
 			"unchanged": unchanged,
@@ -163,6 +164,38 @@ func hides(ts *testscript.TestScript, neg bool, args []string) {
 			ts.Fatalf("plaintext in %s: %v", f, !neg)
 		}
 	}
+}
+
+// leaks asserts that no object of the git repository in DIR, reachable or not,
+// and no file in its .git folder holds plaintext.
+func leaks(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: leaks DIR")
+	}
+	dir := ts.MkAbs(args[0])
+	cmd := exec.Command("git", "cat-file", "--batch-all-objects", "--batch")
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "GIT_CONFIG_NOSYSTEM=1", "HOME="+ts.Getenv("HOME"))
+	objects, err := cmd.Output()
+	ts.Check(err)
+	if len(objects) == 0 {
+		ts.Fatalf("no objects in %s", dir)
+	}
+	if i := bytes.Index(objects, []byte("SENTINEL")); i >= 0 {
+		ts.Fatalf("plaintext in an object of %s: …%s", dir, objects[max(0, i-300):min(len(objects), i+100)])
+	}
+	out, err := exec.Command("git", "-C", dir, "rev-parse", "--absolute-git-dir").Output()
+	ts.Check(err)
+	ts.Check(filepath.WalkDir(strings.TrimSpace(string(out)), func(path string, d os.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		data, err := os.ReadFile(path)
+		if bytes.Contains(data, []byte("SENTINEL")) {
+			ts.Fatalf("plaintext in %s", path)
+		}
+		return err
+	}))
 }
 
 // let VAR FILE sets a variable to the text of a file, or of stdout, without

@@ -138,7 +138,9 @@ func (f *filter) request() error {
 	if err != nil {
 		return err
 	}
-	path, wait := keys["pathname"], keys["can-delay"] == "1"
+	// git 2.39 crashes on a delayed answer for an unmerged path (checkout -m):
+	// a treeish says that it is none.
+	path, wait := keys["pathname"], keys["can-delay"] == "1" && keys["treeish"] != ""
 	switch keys["command"] {
 	case "clean":
 		data, err := f.h.Clean(path, content)

@@ -65,7 +65,6 @@ type checker struct {
 	*env
 	objects  *gitx.Objects
 	policies map[string]*leafseal.Policy // by object name of a tree and folder
-	seen     map[string]bool
 	found    []exposed
 }
 

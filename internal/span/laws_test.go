@@ -25,6 +25,9 @@ func checkLaws(t testing.TB, f *Format, src []byte) bool {
 		}
 		return false
 	}
+	if f == &YAML {
+		checkPlain(t, src)
+	}
 	if FindToken(src) >= 0 {
 		return true // an already sealed document: Encrypt refuses it
 	}
@@ -121,4 +124,25 @@ func provable(f *Format, src []byte) bool {
 		}
 	}
 	return true
+}
+
+// checkPlain holds plainYAML to what walkYAML finds.
+func checkPlain(t testing.TB, src []byte) {
+	t.Helper()
+	spans, ok := plainYAML(src)
+	if !ok {
+		return
+	}
+	w, err := walkYAML(src, false)
+	if err != nil {
+		t.Fatalf("plainYAML accepts what is refused: %v\n%q", err, src)
+	}
+	if len(w.spans) != len(spans) {
+		t.Fatalf("plainYAML finds %d spans, not %d\n%q", len(spans), len(w.spans), src)
+	}
+	for i := range spans {
+		if !reflect.DeepEqual(spans[i], w.spans[i]) {
+			t.Fatalf("plainYAML finds %+v, not %+v\n%q", spans[i], w.spans[i], src)
+		}
+	}
 }

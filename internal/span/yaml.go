@@ -35,6 +35,9 @@ var YAML = Format{
 }
 
 func findYAML(src []byte) ([]Span, error) {
+	if spans, ok := plainYAML(src); ok {
+		return spans, nil
+	}
 	w, err := walkYAML(src, false)
 	if err != nil {
 		return nil, err

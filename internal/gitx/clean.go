@@ -2,8 +2,12 @@ package gitx
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
 	"sync"
 
 	"filippo.io/age"
@@ -23,6 +27,9 @@ type Filter struct {
 	// Refused and Kept tell the person about a file that cannot be cleaned,
 	// and about one that stays ciphertext in the work tree.
 	Refused, Kept func(path string, err error)
+
+	last  string                  // path that was cleaned
+	ahead map[string]chan version // by object name
 
 	mu sync.Mutex // of Kept
 }
@@ -64,33 +71,94 @@ func (f *Filter) clean(path string, src []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	var file *leafseal.File
-	var failed error
-	err = f.Objects.Versions(path, func(blob []byte) bool {
-		opened, err := leafseal.Open(blob, o, ids...)
-		if err == nil {
-			file, failed = opened, nil
-			return true
-		}
-		if !errors.Is(err, leafseal.ErrNotEncrypted) && failed == nil {
-			failed = err
-		}
-		return false
-	})
-	if err == nil && file == nil {
-		// A version that does not open has readers and a rule of its own,
-		// which a new file would lose.
-		if err = failed; err == nil {
-			file, err = f.NewFile(path)
-		}
-	}
+	f.readAhead(path, ids)
+	names, err := f.Objects.Versions(path)
 	if err != nil {
 		return nil, err
+	}
+	var was version
+	var failed error
+	for _, name := range names {
+		was = f.version(name, o, ids)
+		if was.file != nil {
+			break
+		}
+		if was.err != nil && !errors.Is(was.err, leafseal.ErrNotEncrypted) && failed == nil {
+			failed = was.err
+		}
+	}
+	file := was.file
+	if file == nil {
+		// A version that does not open has readers and a rule of its own,
+		// which a new file would lose.
+		if failed != nil {
+			return nil, failed
+		}
+		if file, err = f.NewFile(path); err != nil {
+			return nil, err
+		}
+	} else if file.Format() == cmp.Or(leafseal.FormatOf(path), "text") && bytes.Equal(file.Plaintext(), src) {
+		return was.blob, nil
 	}
 	if err := Update(file, o, src); err != nil {
 		return nil, err
 	}
 	return file.Bytes(), nil
+}
+
+// version is an object, opened. file is nil if it does not open, err too if
+// there is no such object.
+type version struct {
+	blob []byte
+	file *leafseal.File
+	err  error
+}
+
+func (f *Filter) version(name string, o leafseal.Options, ids []age.Identity) version {
+	if ready, ok := f.ahead[name]; ok {
+		delete(f.ahead, name)
+		return <-ready
+	}
+	return f.open(name, o, ids)
+}
+
+func (f *Filter) open(name string, o leafseal.Options, ids []age.Identity) version {
+	blob, err := f.Objects.Blob(name)
+	if blob == nil || err != nil {
+		return version{err: err}
+	}
+	file, err := leafseal.Open(blob, o, ids...)
+	return version{blob, file, err}
+}
+
+// Read-ahead: at most this many files, each no larger.
+const (
+	aheadFiles = 8
+	aheadSize  = 64 << 10
+)
+
+// readAhead opens what git is likely to ask for next, on other cores: git asks
+// for one file after the other, in the order of the index.
+func (f *Filter) readAhead(path string, ids []age.Identity) {
+	next := f.Objects.After(f.last, aheadFiles)
+	inOrder := slices.ContainsFunc(next, func(e Entry) bool { return e.Path == path })
+	if f.last = path; !inOrder {
+		return
+	}
+	if f.ahead == nil {
+		f.ahead = make(map[string]chan version)
+	}
+	for _, e := range f.Objects.After(path, aheadFiles) {
+		if _, begun := f.ahead[e.Object]; begun || filepath.Ext(e.Path) != filepath.Ext(path) || len(f.ahead) == aheadFiles {
+			continue
+		}
+		if info, err := os.Lstat(e.Path); err != nil || !info.Mode().IsRegular() || info.Size() > aheadSize {
+			continue
+		}
+		ready := make(chan version, 1)
+		f.ahead[e.Object] = ready
+		go func() { ready <- f.open(e.Object, Options(e.Path), ids) }()
+	}
 }
 
 // Update gives a file new plaintext, in its own format if that can hold it;
@@ -123,13 +191,15 @@ func HasMarkers(text []byte) bool {
 // version that git has, or verifies, or, without a key, has all in it sealed
 // that its rule seals.
 func (f *Filter) passes(path string, src []byte, o leafseal.Options, info *leafseal.Info) error {
-	known := false
-	err := f.Objects.Versions(path, func(blob []byte) bool {
-		known = bytes.Equal(blob, src)
-		return known
-	})
-	if err != nil || known {
+	names, err := f.Objects.Versions(path)
+	if err != nil {
 		return err
+	}
+	for _, name := range names {
+		blob, err := f.Objects.Blob(name)
+		if err != nil || bytes.Equal(blob, src) {
+			return err
+		}
 	}
 	ids, err := f.Identities()
 	if err == nil {
@@ -153,15 +223,18 @@ func (f *Filter) Smudge(path string, blob []byte) []byte {
 	if len(blob) == 0 || f.Locked {
 		return blob
 	}
-	if _, err := leafseal.Inspect(blob, o); errors.Is(err, leafseal.ErrNotEncrypted) {
-		return blob // plain text in the repository: the guards tell
-	}
+	var file *leafseal.File
 	ids, err := f.Identities()
 	if err == nil {
-		var file *leafseal.File
-		if file, err = leafseal.Open(blob, o, ids...); err == nil {
-			return file.Plaintext()
-		}
+		file, err = leafseal.Open(blob, o, ids...)
+	} else if _, plain := leafseal.Inspect(blob, o); plain != nil {
+		err = plain
+	}
+	switch {
+	case err == nil:
+		return file.Plaintext()
+	case errors.Is(err, leafseal.ErrNotEncrypted):
+		return blob // plain text in the repository: the guards tell
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -10,8 +10,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // Git runs git in a folder. GIT_DIR, GIT_INDEX_FILE and the like are in the
@@ -42,11 +44,19 @@ type Objects struct {
 	dir   string // top of the work tree
 	index string // its file
 	stamp fs.FileInfo
-	paths map[string][4]string // object names by stage
+	paths map[string]indexed
+	order []Entry // merged files, as the index has them
 
-	batch *exec.Cmd // git cat-file --batch
+	mu    sync.Mutex // of what follows
+	batch *exec.Cmd  // git cat-file --batch
 	ask   io.WriteCloser
 	reply *bufio.Reader
+}
+
+// indexed is a path in the index.
+type indexed struct {
+	stages [4]string // object names
+	at     int       // in order; of an unmerged path, where it would be
 }
 
 // NewObjects returns the objects of the repository around a folder.
@@ -62,53 +72,42 @@ func NewObjects(dir string) (*Objects, error) {
 	return &Objects{dir: dir, index: index}, nil
 }
 
-// Versions calls yield with the versions of a path that are likely to have
-// its data key: in the index, merged or not, then in HEAD. It stops at the
-// first that yield returns true for.
-func (o *Objects) Versions(path string, yield func(blob []byte) (done bool)) error {
+// Versions names the objects of a path that are likely to have its data key:
+// in the index, merged or not, then in HEAD. They need not exist.
+func (o *Objects) Versions(path string) ([]string, error) {
 	if err := o.readIndex(); err != nil {
-		return err
+		return nil, err
 	}
-	stages := o.paths[path]
-	seen := make(map[string]bool)
+	stages := o.paths[path].stages
+	names := make([]string, 0, 5)
 	for _, stage := range []int{0, 2, 3, 1} {
-		name := stages[stage]
-		if name == "" || seen[name] {
-			continue
-		}
-		seen[name] = true
-		blob, err := o.Blob(name)
-		if err != nil {
-			return err
-		}
-		if blob != nil && yield(blob) {
-			return nil
+		if name := stages[stage]; name != "" && !slices.Contains(names, name) {
+			names = append(names, name)
 		}
 	}
-	if strings.Contains(path, "\n") { // which --batch cannot be asked
-		if blob, err := Git(o.dir, "cat-file", "blob", "HEAD:"+path); err == nil {
-			yield(blob)
-		}
+	return append(names, "HEAD:"+path), nil
+}
+
+// After lists up to n files that follow a path in the index.
+func (o *Objects) After(path string, n int) []Entry {
+	known, ok := o.paths[path]
+	if !ok {
 		return nil
 	}
-	blob, err := o.Blob("HEAD:" + path)
-	if err == nil && blob != nil {
-		yield(blob)
-	}
-	return err
+	return o.order[known.at+1 : min(known.at+1+n, len(o.order))]
 }
 
 // Stages returns the object names of an unmerged path: base, ours, theirs.
 func (o *Objects) Stages(path string) ([4]string, error) {
 	err := o.readIndex()
-	return o.paths[path], err
+	return o.paths[path].stages, err
 }
 
 // readIndex reads the index again if its file has changed.
 func (o *Objects) readIndex() error {
 	stamp, err := os.Stat(o.index)
 	if errors.Is(err, fs.ErrNotExist) {
-		o.paths, o.stamp = nil, nil
+		o.paths, o.order, o.stamp = nil, nil, nil
 		return nil
 	}
 	if err != nil {
@@ -121,7 +120,7 @@ func (o *Objects) readIndex() error {
 	if err != nil {
 		return err
 	}
-	o.stamp, o.paths = stamp, make(map[string][4]string)
+	o.stamp, o.paths, o.order = stamp, make(map[string]indexed), nil
 	for _, entry := range strings.Split(string(out), "\x00") {
 		meta, path, ok := strings.Cut(entry, "\t") // mode, name, stage
 		fields := strings.Fields(meta)
@@ -132,15 +131,29 @@ func (o *Objects) readIndex() error {
 		if err != nil || stage > 3 {
 			return fmt.Errorf("git ls-files: not a stage: %q", fields[2])
 		}
-		s := o.paths[path]
-		s[stage] = fields[1]
-		o.paths[path] = s
+		known := o.paths[path]
+		known.stages[stage] = fields[1]
+		known.at = len(o.order)
+		o.paths[path] = known
+		if stage == 0 && strings.HasPrefix(fields[0], "100") {
+			o.order = append(o.order, Entry{path, fields[1]})
+		}
 	}
 	return nil
 }
 
 // Blob returns an object's bytes; nil if there is none of that name.
 func (o *Objects) Blob(name string) ([]byte, error) {
+	if strings.Contains(name, "\n") { // which --batch cannot be asked
+		out, err := Git(o.dir, "cat-file", "blob", name)
+		var exit *exec.ExitError
+		if errors.As(err, &exit) {
+			return nil, nil
+		}
+		return out, err
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
 	if o.batch == nil {
 		if err := o.start(); err != nil {
 			return nil, err

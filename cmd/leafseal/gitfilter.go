@@ -27,8 +27,13 @@ func (e *env) filter() (*gitx.Filter, func() error, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	seen, err := e.seen()
+	if err != nil {
+		return nil, nil, err
+	}
 	kept := 0
 	f := &gitx.Filter{
+		Seen:       seen,
 		Objects:    objects,
 		Identities: e.identities,
 		NewFile:    e.newTracked,
@@ -46,8 +51,22 @@ func (e *env) filter() (*gitx.Filter, func() error, error) {
 		if kept > 1 {
 			e.say("so do %s more", count(kept-1, "file"))
 		}
-		return objects.Close()
+		return errors.Join(objects.Close(), seen.Save())
 	}, nil
+}
+
+// seen is the filter's memory of this clone; nil without a key that is at
+// hand.
+func (e *env) seen() (*gitx.Seen, error) {
+	ring, err := e.ring()
+	if err != nil {
+		return nil, nil // told when a file needs it
+	}
+	key, err := ring.LocalKey("git filter")
+	if key == nil || err != nil {
+		return nil, err
+	}
+	return gitx.OpenSeen(".", key)
 }
 
 // newTracked begins a file that git has no version of.

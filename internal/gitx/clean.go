@@ -5,9 +5,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
-	"slices"
 	"sync"
 
 	"filippo.io/age"
@@ -24,12 +21,10 @@ type Filter struct {
 	NewFile func(path string) (*leafseal.File, error)
 	// Locked says that smudge leaves ciphertext as it is.
 	Locked bool
+	Seen   *Seen
 	// Refused and Kept tell the person about a file that cannot be cleaned,
 	// and about one that stays ciphertext in the work tree.
 	Refused, Kept func(path string, err error)
-
-	last  string                  // path that was cleaned
-	ahead map[string]chan version // by object name
 
 	mu sync.Mutex // of Kept
 }
@@ -59,6 +54,9 @@ func (f *Filter) clean(path string, src []byte) ([]byte, error) {
 	if len(src) == 0 {
 		return src, nil
 	}
+	if blob, err := f.Objects.Staged(path); err != nil || f.Seen.Has(path, src, blob) {
+		return blob, err
+	}
 	o := Options(path)
 	info, err := leafseal.Inspect(src, o)
 	if err == nil {
@@ -71,34 +69,24 @@ func (f *Filter) clean(path string, src []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	f.readAhead(path, ids)
-	names, err := f.Objects.Versions(path)
+	out, err := f.encrypt(path, src, o, ids)
+	if err == nil {
+		f.Seen.Add(path, src, out)
+	}
+	return out, err
+}
+
+func (f *Filter) encrypt(path string, src []byte, o leafseal.Options, ids []age.Identity) ([]byte, error) {
+	file, blob, err := f.stored(path, o, ids)
 	if err != nil {
 		return nil, err
 	}
-	var was version
-	var failed error
-	for _, name := range names {
-		was = f.version(name, o, ids)
-		if was.file != nil {
-			break
-		}
-		if was.err != nil && !errors.Is(was.err, leafseal.ErrNotEncrypted) && failed == nil {
-			failed = was.err
-		}
-	}
-	file := was.file
 	if file == nil {
-		// A version that does not open has readers and a rule of its own,
-		// which a new file would lose.
-		if failed != nil {
-			return nil, failed
-		}
 		if file, err = f.NewFile(path); err != nil {
 			return nil, err
 		}
 	} else if file.Format() == cmp.Or(leafseal.FormatOf(path), "text") && bytes.Equal(file.Plaintext(), src) {
-		return was.blob, nil
+		return blob, nil
 	}
 	if err := Update(file, o, src); err != nil {
 		return nil, err
@@ -106,59 +94,33 @@ func (f *Filter) clean(path string, src []byte) ([]byte, error) {
 	return file.Bytes(), nil
 }
 
-// version is an object, opened. file is nil if it does not open, err too if
-// there is no such object.
-type version struct {
-	blob []byte
-	file *leafseal.File
-	err  error
-}
-
-func (f *Filter) version(name string, o leafseal.Options, ids []age.Identity) version {
-	if ready, ok := f.ahead[name]; ok {
-		delete(f.ahead, name)
-		return <-ready
+// stored opens the version of a path that git has. It is nil if there is none
+// that is encrypted.
+func (f *Filter) stored(path string, o leafseal.Options, ids []age.Identity) (file *leafseal.File, blob []byte, err error) {
+	names, err := f.Objects.Versions(path)
+	if err != nil {
+		return nil, nil, err
 	}
-	return f.open(name, o, ids)
-}
-
-func (f *Filter) open(name string, o leafseal.Options, ids []age.Identity) version {
-	blob, err := f.Objects.Blob(name)
-	if blob == nil || err != nil {
-		return version{err: err}
-	}
-	file, err := leafseal.Open(blob, o, ids...)
-	return version{blob, file, err}
-}
-
-// Read-ahead: at most this many files, each no larger.
-const (
-	aheadFiles = 8
-	aheadSize  = 64 << 10
-)
-
-// readAhead opens what git is likely to ask for next, on other cores: git asks
-// for one file after the other, in the order of the index.
-func (f *Filter) readAhead(path string, ids []age.Identity) {
-	next := f.Objects.After(f.last, aheadFiles)
-	inOrder := slices.ContainsFunc(next, func(e Entry) bool { return e.Path == path })
-	if f.last = path; !inOrder {
-		return
-	}
-	if f.ahead == nil {
-		f.ahead = make(map[string]chan version)
-	}
-	for _, e := range f.Objects.After(path, aheadFiles) {
-		if _, begun := f.ahead[e.Object]; begun || filepath.Ext(e.Path) != filepath.Ext(path) || len(f.ahead) == aheadFiles {
+	var failed error
+	for _, name := range names {
+		blob, err := f.Objects.Blob(name)
+		if err != nil {
+			return nil, nil, err
+		}
+		if blob == nil {
 			continue
 		}
-		if info, err := os.Lstat(e.Path); err != nil || !info.Mode().IsRegular() || info.Size() > aheadSize {
-			continue
+		file, err := leafseal.Open(blob, o, ids...)
+		if err == nil {
+			return file, blob, nil
 		}
-		ready := make(chan version, 1)
-		f.ahead[e.Object] = ready
-		go func() { ready <- f.open(e.Object, Options(e.Path), ids) }()
+		if !errors.Is(err, leafseal.ErrNotEncrypted) && failed == nil {
+			failed = err
+		}
 	}
+	// A version that does not open has readers and a rule of its own, which a
+	// new file would lose.
+	return nil, nil, failed
 }
 
 // Update gives a file new plaintext, in its own format if that can hold it;
@@ -232,6 +194,7 @@ func (f *Filter) Smudge(path string, blob []byte) []byte {
 	}
 	switch {
 	case err == nil:
+		f.Seen.Add(path, file.Plaintext(), blob)
 		return file.Plaintext()
 	case errors.Is(err, leafseal.ErrNotEncrypted):
 		return blob // plain text in the repository: the guards tell

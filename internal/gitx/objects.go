@@ -13,7 +13,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 )
 
 // Git runs git in a folder. GIT_DIR, GIT_INDEX_FILE and the like are in the
@@ -44,19 +43,11 @@ type Objects struct {
 	dir   string // top of the work tree
 	index string // its file
 	stamp fs.FileInfo
-	paths map[string]indexed
-	order []Entry // merged files, as the index has them
+	paths map[string][4]string // object names by stage
 
-	mu    sync.Mutex // of what follows
-	batch *exec.Cmd  // git cat-file --batch
+	batch *exec.Cmd // git cat-file --batch
 	ask   io.WriteCloser
 	reply *bufio.Reader
-}
-
-// indexed is a path in the index.
-type indexed struct {
-	stages [4]string // object names
-	at     int       // in order; of an unmerged path, where it would be
 }
 
 // NewObjects returns the objects of the repository around a folder.
@@ -78,7 +69,7 @@ func (o *Objects) Versions(path string) ([]string, error) {
 	if err := o.readIndex(); err != nil {
 		return nil, err
 	}
-	stages := o.paths[path].stages
+	stages := o.paths[path]
 	names := make([]string, 0, 5)
 	for _, stage := range []int{0, 2, 3, 1} {
 		if name := stages[stage]; name != "" && !slices.Contains(names, name) {
@@ -88,26 +79,30 @@ func (o *Objects) Versions(path string) ([]string, error) {
 	return append(names, "HEAD:"+path), nil
 }
 
-// After lists up to n files that follow a path in the index.
-func (o *Objects) After(path string, n int) []Entry {
-	known, ok := o.paths[path]
-	if !ok {
-		return nil
+// Staged returns the object of a path in the index; nil if it is not there, or
+// unmerged.
+func (o *Objects) Staged(path string) ([]byte, error) {
+	if err := o.readIndex(); err != nil {
+		return nil, err
 	}
-	return o.order[known.at+1 : min(known.at+1+n, len(o.order))]
+	name := o.paths[path][0]
+	if name == "" {
+		return nil, nil
+	}
+	return o.Blob(name)
 }
 
 // Stages returns the object names of an unmerged path: base, ours, theirs.
 func (o *Objects) Stages(path string) ([4]string, error) {
 	err := o.readIndex()
-	return o.paths[path].stages, err
+	return o.paths[path], err
 }
 
 // readIndex reads the index again if its file has changed.
 func (o *Objects) readIndex() error {
 	stamp, err := os.Stat(o.index)
 	if errors.Is(err, fs.ErrNotExist) {
-		o.paths, o.order, o.stamp = nil, nil, nil
+		o.paths, o.stamp = nil, nil
 		return nil
 	}
 	if err != nil {
@@ -120,7 +115,7 @@ func (o *Objects) readIndex() error {
 	if err != nil {
 		return err
 	}
-	o.stamp, o.paths, o.order = stamp, make(map[string]indexed), nil
+	o.stamp, o.paths = stamp, make(map[string][4]string)
 	for _, entry := range strings.Split(string(out), "\x00") {
 		meta, path, ok := strings.Cut(entry, "\t") // mode, name, stage
 		fields := strings.Fields(meta)
@@ -131,13 +126,9 @@ func (o *Objects) readIndex() error {
 		if err != nil || stage > 3 {
 			return fmt.Errorf("git ls-files: not a stage: %q", fields[2])
 		}
-		known := o.paths[path]
-		known.stages[stage] = fields[1]
-		known.at = len(o.order)
-		o.paths[path] = known
-		if stage == 0 && strings.HasPrefix(fields[0], "100") {
-			o.order = append(o.order, Entry{path, fields[1]})
-		}
+		s := o.paths[path]
+		s[stage] = fields[1]
+		o.paths[path] = s
 	}
 	return nil
 }
@@ -152,8 +143,6 @@ func (o *Objects) Blob(name string) ([]byte, error) {
 		}
 		return out, err
 	}
-	o.mu.Lock()
-	defer o.mu.Unlock()
 	if o.batch == nil {
 		if err := o.start(); err != nil {
 			return nil, err

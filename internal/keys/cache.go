@@ -13,6 +13,7 @@ import (
 type cache struct {
 	id   age.Identity
 	keys []string
+	asks bool // something of the person, once: no two at a time
 
 	mu      sync.Mutex
 	answers map[[32]byte]answer
@@ -25,7 +26,9 @@ type answer struct {
 
 const maxAnswers = 4096
 
-func cached(id age.Identity, keys []string) age.Identity { return &cache{id: id, keys: keys} }
+func cached(id age.Identity, keys []string, asks bool) age.Identity {
+	return &cache{id: id, keys: keys, asks: asks}
+}
 
 // PublicKeys returns the recipients that the identity answers to, if known.
 func (c *cache) PublicKeys() []string { return c.keys }
@@ -37,7 +40,13 @@ func (c *cache) Unwrap(stanzas []*age.Stanza) ([]byte, error) {
 	if a, ok := c.answers[h]; ok {
 		return a.key, a.err
 	}
+	if !c.asks {
+		c.mu.Unlock()
+	}
 	key, err := c.id.Unwrap(stanzas)
+	if !c.asks {
+		c.mu.Lock()
+	}
 	if c.answers == nil || len(c.answers) == maxAnswers {
 		c.answers = make(map[[32]byte]answer)
 	}

@@ -3,6 +3,8 @@ package keys
 import (
 	"bufio"
 	"bytes"
+	"crypto/hkdf"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -158,7 +160,7 @@ func (r *Ring) add(name string, data []byte) (found string, err error) {
 	case len(data) > maxIdentityFile:
 		return "", errors.New("too large for an identity file")
 	case bytes.HasPrefix(data, []byte("age-encryption.org/v1\n")), bytes.HasPrefix(bytes.TrimSpace(data), []byte(armor.Header)):
-		r.asking = append(r.asking, cached(&protectedFile{name: name, data: data, ring: r}, nil))
+		r.asking = append(r.asking, cached(&protectedFile{name: name, data: data, ring: r}, nil, true))
 		return "age identities, passphrase-protected", nil
 	case bytes.Contains(data, []byte("PRIVATE KEY-----")):
 		return r.addSSH(name, data)
@@ -169,9 +171,9 @@ func (r *Ring) add(name string, data []byte) (found string, err error) {
 	}
 	for _, id := range ids {
 		if _, ok := id.(*plugin.Identity); ok {
-			r.asking = append(r.asking, cached(id, publicKeys(id)))
+			r.asking = append(r.asking, cached(id, publicKeys(id), true))
 		} else {
-			r.free = append(r.free, cached(id, publicKeys(id)))
+			r.free = append(r.free, cached(id, publicKeys(id), false))
 		}
 	}
 	return fmt.Sprintf("%d age identities", len(ids)), nil
@@ -220,7 +222,7 @@ func (r *Ring) addSSH(name string, data []byte) (string, error) {
 	if err != nil {
 		return "", errors.New("a damaged SSH key")
 	}
-	r.free = append(r.free, cached(id, []string{authorized(signer.PublicKey())}))
+	r.free = append(r.free, cached(id, []string{authorized(signer.PublicKey())}, false))
 	r.Warnings = append(r.Warnings, fmt.Sprintf("the SSH key %s has no passphrase: ssh-keygen -p gives it one", name))
 	return signer.PublicKey().Type() + ", without a passphrase", nil
 }
@@ -245,7 +247,7 @@ func (r *Ring) addLockedSSH(name string, data []byte, pub ssh.PublicKey) (string
 	if err != nil {
 		return "", errors.New("an SSH key of a kind that age cannot use: ssh-ed25519 and ssh-rsa are")
 	}
-	r.asking = append(r.asking, cached(&retry{id: id, name: name, asked: &last}, []string{authorized(pub)}))
+	r.asking = append(r.asking, cached(&retry{id: id, name: name, asked: &last}, []string{authorized(pub)}, true))
 	return pub.Type() + ", passphrase-protected", nil
 }
 
@@ -358,6 +360,18 @@ func publicKeys(id age.Identity) []string {
 
 // Identities returns what was found, those first that ask for nothing.
 func (r *Ring) Identities() []age.Identity { return slices.Concat(r.free, r.asking) }
+
+// LocalKey derives a secret from the first identity that asks for nothing, for
+// a purpose on this machine that is none of age's. It is nil if there is none.
+func (r *Ring) LocalKey(purpose string) ([]byte, error) {
+	for _, id := range r.free {
+		switch id := id.(*cache).id.(type) {
+		case *age.X25519Identity, *age.HybridIdentity:
+			return hkdf.Key(sha256.New, []byte(id.(fmt.Stringer).String()), nil, "leafseal local key: "+purpose, sha256.Size)
+		}
+	}
+	return nil, nil
+}
 
 // PublicKeys returns the recipients of the identities, as far as they can be
 // told without asking.

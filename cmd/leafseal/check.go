@@ -123,13 +123,23 @@ func (k *checker) changes(commit string, entries func(dir string) ([]gitx.Entry,
 	if err != nil {
 		return err
 	}
+	managed := list[:0]
 	for _, entry := range list {
 		policy, rel, err := k.policyFor(commit, entry.Path)
 		if err != nil {
 			return err
 		}
-		if policy == nil || policy.Match(rel) == nil {
-			continue
+		if policy != nil && policy.Match(rel) != nil {
+			managed = append(managed, entry)
+		}
+	}
+	var names []string
+	for _, entry := range managed {
+		names = append(names, entry.Object)
+	}
+	for i, entry := range managed {
+		if err := k.objects.Expect(names[i:min(i+16, len(names))]); err != nil {
+			return err
 		}
 		blob, err := k.objects.Blob(entry.Object)
 		if err != nil {

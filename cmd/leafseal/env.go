@@ -163,9 +163,18 @@ type repo struct {
 // repoOf finds the policy for a file: in its folder or one above, up to the
 // root of the git repository. It is nil if there is none.
 func repoOf(path string) (*repo, error) {
+	root, src, err := findPolicy(path)
+	if root == "" || err != nil {
+		return nil, err
+	}
+	policy, err := leafseal.ParsePolicy(src)
+	return &repo{root, policy, src}, err
+}
+
+func findPolicy(path string) (root string, src []byte, err error) {
 	dir, err := filepath.Abs(filepath.Dir(path))
 	if err != nil {
-		return nil, err
+		return "", nil, err
 	}
 	if real, err := filepath.EvalSymlinks(dir); err == nil {
 		dir = real
@@ -173,14 +182,13 @@ func repoOf(path string) (*repo, error) {
 	for {
 		src, err := os.ReadFile(filepath.Join(dir, leafseal.PolicyFile))
 		if err == nil {
-			policy, err := leafseal.ParsePolicy(src)
-			return &repo{dir, policy, src}, err
+			return dir, src, nil
 		}
 		if !errors.Is(err, os.ErrNotExist) {
-			return nil, err
+			return "", nil, err
 		}
 		if _, err := os.Lstat(filepath.Join(dir, ".git")); err == nil || dir == filepath.Dir(dir) {
-			return nil, nil
+			return "", nil, nil
 		}
 		dir = filepath.Dir(dir)
 	}
@@ -219,6 +227,10 @@ func ruleFor(path string) (*rule, error) {
 	if err != nil {
 		return nil, err
 	}
+	return r.ruleFor(path, rel)
+}
+
+func (r *repo) ruleFor(path, rel string) (*rule, error) {
 	fr := r.policy.Match(rel)
 	if fr == nil {
 		e := &leafseal.Error{File: path, Err: fmt.Errorf("%w: no rule of %s matches %s", leafseal.ErrPolicy, filepath.Join(r.root, leafseal.PolicyFile), rel),

@@ -2,17 +2,21 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/urfave/cli/v2"
 
 	"github.com/leafseal/leafseal/internal/gitx"
+	"github.com/leafseal/leafseal/internal/keys"
 	"github.com/leafseal/leafseal/internal/private"
 	"github.com/leafseal/leafseal/pkg/leafseal"
 )
@@ -27,7 +31,7 @@ func (e *env) filter() (*gitx.Filter, func() error, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	seen, err := e.seen()
+	seen, err := e.seen(objects)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -36,8 +40,8 @@ func (e *env) filter() (*gitx.Filter, func() error, error) {
 		Seen:       seen,
 		Objects:    objects,
 		Identities: e.identities,
-		NewFile:    e.newTracked,
-		Locked:     gitx.Locked("."),
+		NewFile:    (&tracker{env: e}).begin,
+		Locked:     objects.Locked(),
 		Refused: func(path string, err error) {
 			e.report(fmt.Errorf("%s is not stored: %w", path, err))
 		},
@@ -57,7 +61,7 @@ func (e *env) filter() (*gitx.Filter, func() error, error) {
 
 // seen is the filter's memory of this clone; nil without a key that is at
 // hand.
-func (e *env) seen() (*gitx.Seen, error) {
+func (e *env) seen(o *gitx.Objects) (*gitx.Seen, error) {
 	ring, err := e.ring()
 	if err != nil {
 		return nil, nil // told when a file needs it
@@ -66,15 +70,98 @@ func (e *env) seen() (*gitx.Seen, error) {
 	if key == nil || err != nil {
 		return nil, err
 	}
-	return gitx.OpenSeen(".", key)
+	return gitx.OpenSeen(o, key), nil
 }
 
-// newTracked begins a file that git has no version of.
-func (e *env) newTracked(path string) (*leafseal.File, error) {
-	r, err := ruleFor(path)
+// tracker begins files that git has no version of.
+type tracker struct {
+	*env
+	repo   *repo
+	begins map[kind]*beginning
+}
+
+// kind is what files have in common that begin in the same way.
+type kind struct {
+	rule   *leafseal.FileRule
+	format string
+}
+
+// beginning is a file of a kind. From the second on, one is made ahead while
+// git works.
+type beginning struct {
+	options leafseal.Options
+	plugins bool // which may ask the person, and are not to do so in vain
+	next    chan *leafseal.File
+}
+
+// begin begins a file with the readers and the rule that the policy wants.
+func (t *tracker) begin(path string) (*leafseal.File, error) {
+	r, err := t.rule(path)
 	if err != nil {
 		return nil, err
 	}
+	o := gitx.Options(path)
+	k := kind{r.FileRule, cmp.Or(o.Format, leafseal.FormatOf(path))}
+	b := t.begins[k]
+	if b == nil {
+		if o.Readers, err = t.trusted(r); err != nil {
+			return nil, err
+		}
+		o.Rule = r.Rule
+		b = &beginning{options: o, plugins: slices.ContainsFunc(o.Readers, func(r leafseal.Reader) bool {
+			_, _, known := keys.StanzaTypes(r.Key)
+			return !known
+		})}
+		t.begins[k] = b
+		return leafseal.New(o)
+	}
+	var file *leafseal.File
+	if b.next != nil {
+		file = <-b.next
+	}
+	if file == nil {
+		if file, err = leafseal.New(b.options); err != nil {
+			return nil, err
+		}
+	}
+	if !b.plugins {
+		next := make(chan *leafseal.File, 1)
+		b.next = next
+		go func() {
+			file, _ := leafseal.New(b.options) // told when it is needed, and fails again
+			next <- file
+		}()
+	}
+	file.SetName(path)
+	return file, nil
+}
+
+// rule finds the rule for a path; the policy may change while git works.
+func (t *tracker) rule(path string) (*rule, error) {
+	root, src, err := findPolicy(path)
+	if err != nil {
+		return nil, err
+	}
+	if root == "" {
+		return nil, noPolicy(path)
+	}
+	if t.repo == nil || t.repo.root != root || !bytes.Equal(t.repo.src, src) {
+		policy, err := leafseal.ParsePolicy(src)
+		if err != nil {
+			return nil, err
+		}
+		t.repo, t.begins = &repo{root, policy, src}, make(map[kind]*beginning)
+	}
+	rel, err := t.repo.rel(path)
+	if err != nil {
+		return nil, err
+	}
+	return t.repo.ruleFor(path, rel)
+}
+
+// trusted returns the readers of a rule, if this machine knows their keys:
+// there may be nobody to ask.
+func (e *env) trusted(r *rule) ([]leafseal.Reader, error) {
 	if err := e.trust(r.repo.root, r.readers, nil); err != nil {
 		var located *leafseal.Error
 		if errors.As(err, &located) && errors.Is(err, leafseal.ErrPolicy) {
@@ -82,13 +169,7 @@ func (e *env) newTracked(path string) (*leafseal.File, error) {
 		}
 		return nil, err
 	}
-	readers, err := e.withRecipients(r.readers)
-	if err != nil {
-		return nil, err
-	}
-	o := gitx.Options(path)
-	o.Readers, o.Rule = readers, r.Rule
-	return leafseal.New(o)
+	return e.withRecipients(r.readers)
 }
 
 func filterProcess(e *env) *cli.Command {
@@ -100,6 +181,10 @@ func filterProcess(e *env) *cli.Command {
 			if err != nil {
 				return err
 			}
+			// So much is left for the garbage collector before it first runs;
+			// it costs a tenth of the time with many small files.
+			ballast := make([]byte, 32<<20)
+			defer runtime.KeepAlive(ballast)
 			return errors.Join(gitx.Serve(e.stdin, e.stdout, f), end())
 		},
 	}

@@ -63,7 +63,7 @@ func (e *env) relock(c *cli.Context, lock bool) error {
 	if err = errors.Join(err, end()); err != nil {
 		return err
 	}
-	if err := gitx.SetLocked(".", lock); err != nil {
+	if err := f.Objects.SetLocked(lock); err != nil {
 		return err
 	}
 	if err := e.writeAll(changes); err != nil {

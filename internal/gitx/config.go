@@ -25,7 +25,9 @@ var settings = []setting{
 	{key: "filter.leafseal.clean", now: "leafseal git clean -- %f"}, // for JGit, and git before 2.11
 	{key: "filter.leafseal.smudge", now: "leafseal git smudge -- %f"},
 	{key: "filter.leafseal.required", now: "true"},
-	{key: "diff.leafseal.textconv", now: textconv},
+	{key: "diff.leafseal.textconv", now: textconv, old: []string{
+		`f() { if LC_ALL=C grep -qe 'leafseal:end' -e '"leafseal": *\[' -- "$1"; then leafseal git textconv -- "$1"; else cat -- "$1"; fi; }; f`,
+	}},
 	{key: "merge.leafseal.name", now: "leafseal: merge the plain text, keep ciphertext"},
 	{key: "merge.leafseal.driver", now: "leafseal git merge-driver -- %O %A %B %L %P"},
 }

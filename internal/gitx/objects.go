@@ -40,27 +40,43 @@ func GitInput(dir string, paths []string, args ...string) ([]byte, error) {
 // Objects finds the versions of a path that git has. Nothing that could
 // change while it is in use is kept.
 type Objects struct {
-	dir   string // top of the work tree
-	index string // its file
-	stamp fs.FileInfo
-	paths map[string][4]string // object names by stage
+	dir               string // top of the work tree
+	index             string // its file
+	gitDir, commonDir string // of the work tree, and of all of them
+
+	stamp   fs.FileInfo          // of the index when it was read
+	paths   map[string][4]string // object names by stage
+	order   []Entry              // merged files, by path
+	removed map[string]string    // object names of files that only HEAD has
+	next    string               // path that is likely to be asked for next
 
 	batch *exec.Cmd // git cat-file --batch
 	ask   io.WriteCloser
 	reply *bufio.Reader
+	pipe  io.Closer // of reply
+	asked []string  // objects whose answers have not been read
 }
+
+// maxAsked bounds the answers that git prepares while we work. They wait in
+// the pipe, not in memory.
+const maxAsked = 16
 
 // NewObjects returns the objects of the repository around a folder.
 func NewObjects(dir string) (*Objects, error) {
-	out, err := Git(dir, "rev-parse", "--git-path", "index")
+	out, err := Git(dir, "rev-parse", "--git-path", "index", "--git-dir", "--git-common-dir")
 	if err != nil {
 		return nil, err
 	}
-	index := strings.TrimSuffix(string(out), "\n")
-	if !filepath.IsAbs(index) {
-		index = filepath.Join(dir, index)
+	paths := strings.Split(strings.TrimSuffix(string(out), "\n"), "\n")
+	if len(paths) != 3 {
+		return nil, fmt.Errorf("git rev-parse: not three paths: %q", out)
 	}
-	return &Objects{dir: dir, index: index}, nil
+	for i, path := range paths {
+		if !filepath.IsAbs(path) {
+			paths[i] = filepath.Join(dir, path)
+		}
+	}
+	return &Objects{dir: dir, index: paths[0], gitDir: paths[1], commonDir: paths[2]}, nil
 }
 
 // Versions names the objects of a path that are likely to have its data key:
@@ -69,7 +85,13 @@ func (o *Objects) Versions(path string) ([]string, error) {
 	if err := o.readIndex(); err != nil {
 		return nil, err
 	}
-	stages := o.paths[path]
+	stages, indexed := o.paths[path]
+	if !indexed {
+		if err := o.readRemoved(); err != nil || o.removed[path] == "" {
+			return nil, err
+		}
+		return []string{o.removed[path]}, nil
+	}
 	names := make([]string, 0, 5)
 	for _, stage := range []int{0, 2, 3, 1} {
 		if name := stages[stage]; name != "" && !slices.Contains(names, name) {
@@ -80,7 +102,8 @@ func (o *Objects) Versions(path string) ([]string, error) {
 }
 
 // Staged returns the object of a path in the index; nil if it is not there, or
-// unmerged.
+// unmerged. git asks for one file after the other, in the order of the index:
+// while it does, what follows is asked for ahead.
 func (o *Objects) Staged(path string) ([]byte, error) {
 	if err := o.readIndex(); err != nil {
 		return nil, err
@@ -89,7 +112,42 @@ func (o *Objects) Staged(path string) ([]byte, error) {
 	if name == "" {
 		return nil, nil
 	}
+	next := o.following(path)
+	inOrder := o.next == path
+	o.next = ""
+	if len(next) > 0 {
+		o.next = next[0].Path
+	}
+	if inOrder {
+		names := []string{name}
+		for _, e := range next {
+			names = append(names, e.Object)
+		}
+		if err := o.Expect(names); err != nil {
+			return nil, err
+		}
+	}
 	return o.Blob(name)
+}
+
+// following lists small files of the same kind that follow in the index.
+func (o *Objects) following(path string) (next []Entry) {
+	at, found := slices.BinarySearchFunc(o.order, path, func(e Entry, path string) int { return strings.Compare(e.Path, path) })
+	if !found {
+		return nil
+	}
+	for _, e := range o.order[at+1 : min(at+1+4*maxAsked, len(o.order))] {
+		if len(next) < maxAsked && filepath.Ext(e.Path) == filepath.Ext(path) && (slices.Contains(o.asked, e.Object) || o.small(e.Path)) {
+			next = append(next, e)
+		}
+	}
+	return next
+}
+
+// small reports whether it costs little to have git read an object in vain.
+func (o *Objects) small(path string) bool {
+	info, err := os.Lstat(filepath.Join(o.dir, path))
+	return err == nil && info.Mode().IsRegular() && info.Size() <= 64<<10
 }
 
 // Stages returns the object names of an unmerged path: base, ours, theirs.
@@ -102,7 +160,7 @@ func (o *Objects) Stages(path string) ([4]string, error) {
 func (o *Objects) readIndex() error {
 	stamp, err := os.Stat(o.index)
 	if errors.Is(err, fs.ErrNotExist) {
-		o.paths, o.stamp = nil, nil
+		o.paths, o.order, o.removed, o.stamp = nil, nil, nil, nil
 		return nil
 	}
 	if err != nil {
@@ -115,7 +173,7 @@ func (o *Objects) readIndex() error {
 	if err != nil {
 		return err
 	}
-	o.stamp, o.paths = stamp, make(map[string][4]string)
+	o.stamp, o.paths, o.order, o.removed = stamp, make(map[string][4]string), nil, nil
 	for _, entry := range strings.Split(string(out), "\x00") {
 		meta, path, ok := strings.Cut(entry, "\t") // mode, name, stage
 		fields := strings.Fields(meta)
@@ -129,6 +187,33 @@ func (o *Objects) readIndex() error {
 		s := o.paths[path]
 		s[stage] = fields[1]
 		o.paths[path] = s
+		if stage == 0 {
+			o.order = append(o.order, Entry{path, fields[1]})
+		}
+	}
+	return nil
+}
+
+// readRemoved asks once for what HEAD has and the index has not: a new file
+// costs a question less.
+func (o *Objects) readRemoved() error {
+	if o.removed != nil {
+		return nil
+	}
+	head, err := headTree(o.dir)
+	if err != nil {
+		return err
+	}
+	out, err := Git(o.dir, "diff-index", "--cached", "--no-renames", "--diff-filter=D", "-z", head)
+	if err != nil {
+		return err
+	}
+	o.removed = make(map[string]string)
+	parts := strings.Split(string(out), "\x00")
+	for i := 0; i+1 < len(parts); i += 2 {
+		if f := strings.Fields(parts[i]); len(f) == 5 { // ":mode mode name name status"
+			o.removed[parts[i+1]] = f[2]
+		}
 	}
 	return nil
 }
@@ -143,42 +228,67 @@ func (o *Objects) Blob(name string) ([]byte, error) {
 		}
 		return out, err
 	}
-	if o.batch == nil {
-		if err := o.start(); err != nil {
-			return nil, err
+	for {
+		if len(o.asked) == 0 {
+			if err := o.Expect([]string{name}); err != nil {
+				return nil, err
+			}
+		}
+		is := o.asked[0]
+		o.asked = o.asked[1:]
+		data, err := o.answer(is == name)
+		if err != nil {
+			return nil, fmt.Errorf("git cat-file: %w", err)
+		}
+		if is == name {
+			return data, nil
 		}
 	}
-	if _, err := io.WriteString(o.ask, name+"\n"); err != nil {
-		return nil, err
+}
+
+// Expect asks git for objects that Blob is about to be called for, in this
+// order, as far as they have not been asked for.
+func (o *Objects) Expect(names []string) error {
+	if o.batch == nil {
+		if err := o.start(); err != nil {
+			return err
+		}
 	}
+	var lines strings.Builder
+	for _, name := range names {
+		if !slices.Contains(o.asked, name) && len(o.asked) <= maxAsked {
+			o.asked = append(o.asked, name)
+			lines.WriteString(name + "\n")
+		}
+	}
+	if lines.Len() == 0 {
+		return nil
+	}
+	_, err := io.WriteString(o.ask, lines.String())
+	return err
+}
+
+// answer reads one answer of git's; it keeps the bytes if they are wanted.
+func (o *Objects) answer(wanted bool) ([]byte, error) {
 	line, err := o.reply.ReadString('\n')
 	if err != nil {
-		return nil, fmt.Errorf("git cat-file: %w", err)
+		return nil, err
 	}
 	fields := strings.Fields(line)
 	if n := len(fields); n < 3 || fields[n-1] == "missing" || fields[n-1] == "ambiguous" {
 		return nil, nil
 	}
-	if fields[len(fields)-2] != "blob" {
-		return nil, o.skip(fields[len(fields)-1])
-	}
 	size, err := strconv.Atoi(fields[len(fields)-1])
 	if err != nil {
-		return nil, fmt.Errorf("git cat-file: %w", err)
+		return nil, err
 	}
-	data := make([]byte, size+1) // and a line feed
-	if _, err := io.ReadFull(o.reply, data); err != nil {
-		return nil, fmt.Errorf("git cat-file: %w", err)
+	if !wanted || fields[len(fields)-2] != "blob" {
+		_, err := io.CopyN(io.Discard, o.reply, int64(size)+1) // and a line feed
+		return nil, err
 	}
-	return data[:size:size], nil
-}
-
-func (o *Objects) skip(size string) error {
-	n, err := strconv.ParseInt(size, 10, 64)
-	if err == nil {
-		_, err = io.CopyN(io.Discard, o.reply, n+1)
-	}
-	return err
+	data := make([]byte, size+1)
+	_, err = io.ReadFull(o.reply, data)
+	return data[:size:size], err
 }
 
 func (o *Objects) start() error {
@@ -195,7 +305,7 @@ func (o *Objects) start() error {
 	if err := cmd.Start(); err != nil {
 		return err
 	}
-	o.batch, o.ask, o.reply = cmd, ask, bufio.NewReaderSize(reply, 1<<16)
+	o.batch, o.ask, o.reply, o.pipe = cmd, ask, bufio.NewReaderSize(reply, 1<<16), reply
 	return nil
 }
 
@@ -205,7 +315,12 @@ func (o *Objects) Close() error {
 		return nil
 	}
 	o.ask.Close()
-	return o.batch.Wait()
+	if len(o.asked) == 0 {
+		return o.batch.Wait()
+	}
+	o.pipe.Close() // git is writing what nobody wants
+	o.batch.Wait()
+	return nil
 }
 
 // Entry is a file in the index or in a commit.
@@ -227,14 +342,20 @@ func IndexEntries(dir string) ([]Entry, error) {
 	return list, nil
 }
 
-// emptyTree is the name that every git knows the empty tree by.
-const emptyTree = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
+// headTree names HEAD, or the empty tree before the first commit.
+func headTree(dir string) (string, error) {
+	if _, err := Git(dir, "rev-parse", "--verify", "-q", "HEAD"); err == nil {
+		return "HEAD", nil
+	}
+	empty, err := Git(dir, "hash-object", "-t", "tree", "--stdin")
+	return strings.TrimSpace(string(empty)), err
+}
 
 // StagedChanges lists the files that the next commit adds or changes.
 func StagedChanges(dir string) ([]Entry, error) {
-	from := "HEAD"
-	if _, err := Git(dir, "rev-parse", "--verify", "-q", "HEAD"); err != nil {
-		from = emptyTree
+	from, err := headTree(dir)
+	if err != nil {
+		return nil, err
 	}
 	out, err := Git(dir, "diff-index", "--cached", "--no-renames", "--diff-filter=ACMT", "-z", from)
 	return rawEntries(out), err
@@ -276,23 +397,24 @@ func FilterAttributes(dir string, paths []string) (map[string]string, error) {
 }
 
 // lockedKey is the setting that keeps ciphertext in a work tree.
-const lockedKey = "leafseal.locked"
-
 // Locked reports whether this work tree is to hold ciphertext.
-func Locked(dir string) bool {
-	value, _, err := configured(dir, "", lockedKey)
-	return err == nil && value == "true"
+func (o *Objects) Locked() bool {
+	_, err := os.Stat(o.lockedPath())
+	return err == nil
 }
 
+func (o *Objects) lockedPath() string { return filepath.Join(o.gitDir, "leafseal", "locked") }
+
 // SetLocked notes whether this work tree is to hold ciphertext.
-func SetLocked(dir string, locked bool) error {
-	if locked {
-		_, err := Git(dir, "config", "--local", lockedKey, "true")
+func (o *Objects) SetLocked(locked bool) error {
+	if !locked {
+		if err := os.Remove(o.lockedPath()); !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		return nil
+	}
+	if err := os.MkdirAll(filepath.Dir(o.lockedPath()), 0o700); err != nil {
 		return err
 	}
-	if _, set, err := configured(dir, "--local", lockedKey); err != nil || !set {
-		return err
-	}
-	_, err := Git(dir, "config", "--local", "--unset", lockedKey)
-	return err
+	return os.WriteFile(o.lockedPath(), nil, 0o600)
 }

@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 )
 
@@ -30,21 +29,13 @@ type tag [16]byte
 const maxSeen = 1 << 16 // a megabyte
 
 // OpenSeen reads the memory of a clone. key is a secret of the person's.
-func OpenSeen(dir string, key []byte) (*Seen, error) {
-	out, err := Git(dir, "rev-parse", "--git-common-dir")
-	if err != nil {
-		return nil, err
-	}
-	common := strings.TrimSuffix(string(out), "\n")
-	if !filepath.IsAbs(common) {
-		common = filepath.Join(dir, common)
-	}
-	s := &Seen{path: filepath.Join(common, "leafseal", "seen"), key: key, known: make(map[tag]bool)}
+func OpenSeen(o *Objects, key []byte) *Seen {
+	s := &Seen{path: filepath.Join(o.commonDir, "leafseal", "seen"), key: key, known: make(map[tag]bool)}
 	data, _ := os.ReadFile(s.path)
 	for ; len(data) >= len(tag{}); data = data[len(tag{}):] {
 		s.add(tag(data))
 	}
-	return s, nil
+	return s
 }
 
 func (s *Seen) add(t tag) {

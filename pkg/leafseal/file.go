@@ -36,6 +36,9 @@ func (f *File) Plaintext() []byte { return f.plain }
 // Bytes returns the encrypted file. The caller must not change it.
 func (f *File) Bytes() []byte { return f.bytes }
 
+// SetName gives the file another name of the same format. Errors have it.
+func (f *File) SetName(name string) { f.name = name }
+
 // Format returns the name of the file's format.
 func (f *File) Format() string { return f.format.Name }
 

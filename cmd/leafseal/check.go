@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"strings"
+	"sync"
 
 	"github.com/urfave/cli/v2"
 
@@ -137,6 +139,9 @@ func (k *checker) changes(commit string, entries func(dir string) ([]gitx.Entry,
 	for _, entry := range managed {
 		names = append(names, entry.Object)
 	}
+	why := make([]string, len(managed))
+	var looking sync.WaitGroup
+	cores := make(chan struct{}, runtime.GOMAXPROCS(0))
 	for i, entry := range managed {
 		if err := k.objects.Expect(names[i:min(i+16, len(names))]); err != nil {
 			return err
@@ -145,8 +150,16 @@ func (k *checker) changes(commit string, entries func(dir string) ([]gitx.Entry,
 		if err != nil {
 			return err
 		}
-		if why := exposure(entry.Path, blob); why != "" {
-			k.found = append(k.found, exposed{commit, entry.Path, why})
+		cores <- struct{}{}
+		looking.Go(func() {
+			why[i] = exposure(entry.Path, blob)
+			<-cores
+		})
+	}
+	looking.Wait()
+	for i, entry := range managed {
+		if why[i] != "" {
+			k.found = append(k.found, exposed{commit, entry.Path, why[i]})
 		}
 	}
 	return nil

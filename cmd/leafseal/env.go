@@ -163,7 +163,7 @@ type repo struct {
 // repoOf finds the policy for a file: in its folder or one above, up to the
 // root of the git repository. It is nil if there is none.
 func repoOf(path string) (*repo, error) {
-	root, src, err := findPolicy(path)
+	root, _, src, err := findPolicy(path)
 	if root == "" || err != nil {
 		return nil, err
 	}
@@ -171,40 +171,52 @@ func repoOf(path string) (*repo, error) {
 	return &repo{root, policy, src}, err
 }
 
-func findPolicy(path string) (root string, src []byte, err error) {
+// findPolicy returns where the policy for a file is, the file's path as its
+// globs see it, and the policy's text. root is "" if there is none.
+func findPolicy(path string) (root, rel string, src []byte, err error) {
+	dir, err := realDir(path)
+	if err != nil {
+		return "", "", nil, err
+	}
+	for root = dir; ; root = filepath.Dir(root) {
+		src, err := os.ReadFile(filepath.Join(root, leafseal.PolicyFile))
+		if err == nil {
+			rel, err := relTo(root, dir, path)
+			return root, rel, src, err
+		}
+		if !errors.Is(err, os.ErrNotExist) {
+			return "", "", nil, err
+		}
+		if _, err := os.Lstat(filepath.Join(root, ".git")); err == nil || root == filepath.Dir(root) {
+			return "", "", nil, nil
+		}
+	}
+}
+
+// realDir is the folder of a file, without symbolic links.
+func realDir(path string) (string, error) {
 	dir, err := filepath.Abs(filepath.Dir(path))
 	if err != nil {
-		return "", nil, err
+		return "", err
 	}
 	if real, err := filepath.EvalSymlinks(dir); err == nil {
 		dir = real
 	}
-	for {
-		src, err := os.ReadFile(filepath.Join(dir, leafseal.PolicyFile))
-		if err == nil {
-			return dir, src, nil
-		}
-		if !errors.Is(err, os.ErrNotExist) {
-			return "", nil, err
-		}
-		if _, err := os.Lstat(filepath.Join(dir, ".git")); err == nil || dir == filepath.Dir(dir) {
-			return "", nil, nil
-		}
-		dir = filepath.Dir(dir)
-	}
+	return dir, nil
+}
+
+func relTo(root, dir, path string) (string, error) {
+	rel, err := filepath.Rel(root, filepath.Join(dir, filepath.Base(path)))
+	return filepath.ToSlash(rel), err
 }
 
 // rel is a file's path as the policy's globs see it.
 func (r *repo) rel(path string) (string, error) {
-	abs, err := filepath.Abs(path)
+	dir, err := realDir(path)
 	if err != nil {
 		return "", err
 	}
-	if real, err := filepath.EvalSymlinks(filepath.Dir(abs)); err == nil {
-		abs = filepath.Join(real, filepath.Base(abs))
-	}
-	rel, err := filepath.Rel(r.root, abs)
-	return filepath.ToSlash(rel), err
+	return relTo(r.root, dir, path)
 }
 
 // rule is what the policy wants for one file.
@@ -216,18 +228,18 @@ type rule struct {
 
 // ruleFor finds the policy's rule for a file, or says what is missing.
 func ruleFor(path string) (*rule, error) {
-	r, err := repoOf(path)
+	root, rel, src, err := findPolicy(path)
 	if err != nil {
 		return nil, err
 	}
-	if r == nil {
+	if root == "" {
 		return nil, noPolicy(path)
 	}
-	rel, err := r.rel(path)
+	policy, err := leafseal.ParsePolicy(src)
 	if err != nil {
 		return nil, err
 	}
-	return r.ruleFor(path, rel)
+	return (&repo{root, policy, src}).ruleFor(path, rel)
 }
 
 func (r *repo) ruleFor(path, rel string) (*rule, error) {

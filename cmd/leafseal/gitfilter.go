@@ -138,7 +138,7 @@ func (t *tracker) begin(path string) (*leafseal.File, error) {
 
 // rule finds the rule for a path; the policy may change while git works.
 func (t *tracker) rule(path string) (*rule, error) {
-	root, src, err := findPolicy(path)
+	root, rel, src, err := findPolicy(path)
 	if err != nil {
 		return nil, err
 	}
@@ -151,10 +151,6 @@ func (t *tracker) rule(path string) (*rule, error) {
 			return nil, err
 		}
 		t.repo, t.begins = &repo{root, policy, src}, make(map[kind]*beginning)
-	}
-	rel, err := t.repo.rel(path)
-	if err != nil {
-		return nil, err
 	}
 	return t.repo.ruleFor(path, rel)
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/leafseal/leafseal/internal/gitx"
 	"github.com/leafseal/leafseal/internal/private"
 	"github.com/leafseal/leafseal/pkg/leafseal"
 )
@@ -96,7 +97,7 @@ func (e *env) editIn(folder *private.Folder, path string, f *leafseal.File) erro
 			}
 			return nil
 		}
-		if err = f.Edit(text); err == nil {
+		if err = editText(f, text); err == nil {
 			return nil
 		}
 		e.report(err)
@@ -108,6 +109,15 @@ func (e *env) editIn(folder *private.Folder, path string, f *leafseal.File) erro
 			return fmt.Errorf("%s: %w; nothing was written", path, errCancelled)
 		}
 	}
+}
+
+// editText seals new text; a merge conflict that is solved returns to the
+// file's own format.
+func editText(f *leafseal.File, text []byte) error {
+	if f.Format() == "text" && gitx.HasMarkers(f.Plaintext()) && !gitx.HasMarkers(text) {
+		return f.As("", text)
+	}
+	return f.Edit(text)
 }
 
 // saveEdit writes the edited file. If someone else changed it meanwhile, the

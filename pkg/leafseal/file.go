@@ -67,7 +67,7 @@ func (f *File) Edit(plaintext []byte) error {
 }
 
 // As replaces the plaintext and the format it is in, under the same data key.
-// "text" seals the whole as one token: for what the file's own format cannot
+// "" is the format of the file's name; "text" seals the whole as one token: for what the file's own format cannot
 // hold, such as a merge conflict. What comes back from text is sealed
 // everywhere, whatever the rule says.
 func (f *File) As(format string, plaintext []byte) error {

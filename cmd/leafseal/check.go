@@ -125,19 +125,20 @@ func (k *checker) changes(commit string, entries func(dir string) ([]gitx.Entry,
 	if err != nil {
 		return err
 	}
-	managed := list[:0]
+	var managed []gitx.Entry
+	var rules []*leafseal.FileRule
+	var names []string
 	for _, entry := range list {
 		policy, rel, err := k.policyFor(commit, entry.Path)
 		if err != nil {
 			return err
 		}
-		if policy != nil && policy.Match(rel) != nil {
-			managed = append(managed, entry)
+		if policy == nil {
+			continue
 		}
-	}
-	var names []string
-	for _, entry := range managed {
-		names = append(names, entry.Object)
+		if rule := policy.Match(rel); rule != nil {
+			managed, rules, names = append(managed, entry), append(rules, rule), append(names, entry.Object)
+		}
 	}
 	why := make([]string, len(managed))
 	var looking sync.WaitGroup
@@ -152,7 +153,7 @@ func (k *checker) changes(commit string, entries func(dir string) ([]gitx.Entry,
 		}
 		cores <- struct{}{}
 		looking.Go(func() {
-			why[i] = exposure(entry.Path, blob)
+			why[i] = exposure(entry.Path, rules[i], blob)
 			<-cores
 		})
 	}
@@ -200,16 +201,19 @@ func (k *checker) policyAt(name string) (*leafseal.Policy, error) {
 	return p, nil
 }
 
-// exposure says what is wrong with a managed file's blob, or "".
-func exposure(path string, blob []byte) string {
+// exposure says what is wrong with the blob of a file that a rule matches, or
+// "".
+func exposure(path string, rule *leafseal.FileRule, blob []byte) string {
 	if len(blob) == 0 {
 		return ""
 	}
 	o := gitx.Options(path)
 	info, err := leafseal.Inspect(blob, o)
 	switch {
+	case errors.Is(err, leafseal.ErrNotEncrypted) && rule.Plain:
+		return "plain text; leafseal git status tells what keeps the filter away; then git add --renormalize it"
 	case errors.Is(err, leafseal.ErrNotEncrypted):
-		return "plain text; git rm --cached it, then leafseal encrypt it, or set the filter up with leafseal git install, and git add it"
+		return "plain text; leafseal encrypt it, and git add it"
 	case err != nil:
 		return reason(err)
 	case len(info.Exposed) > 0:

@@ -92,6 +92,15 @@ func (e *env) examine() []symptom {
 	default:
 		tell("policy", fmt.Sprintf("%s: %s, %s", filepath.Join(r.root, leafseal.PolicyFile), count(len(r.policy.Files), "rule"), count(len(r.policy.Users), "key")), true)
 	}
+	if r, err := repoOf(leafseal.PolicyFile); r != nil && err == nil && gitRoot(r.root) != "" {
+		for _, look := range []func(*repo) ([]symptom, error){e.gitSymptoms, e.gitLeftovers} {
+			found, err := look(r)
+			if err != nil {
+				tell("git", err.Error(), false)
+			}
+			all = append(all, found...)
+		}
+	}
 	if line, err := e.editor(); err != nil {
 		tell("editor", err.Error(), false)
 	} else if flags := flagsFor(line); flags == nil {

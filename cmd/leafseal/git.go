@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -90,7 +91,7 @@ func (e *env) setUpRepository(r *repo) error {
 }
 
 // writeAttributes brings .gitattributes in step with the policy, and has git
-// read the files again that it is about now.
+// store anew what it has stored in plain text.
 func (e *env) writeAttributes(r *repo) error {
 	path := filepath.Join(r.root, ".gitattributes")
 	was, err := os.ReadFile(path)
@@ -116,11 +117,34 @@ func (e *env) writeAttributes(r *repo) error {
 	if installed, err := gitx.Installed(r.root); err != nil || !installed {
 		return err
 	}
-	_, err = gitx.Git(r.root, "add", "--renormalize", "--", ".")
+	managed, err := r.managed()
 	if err != nil {
-		e.warn("git add --renormalize: %v", err)
+		return err
+	}
+	managed = slices.DeleteFunc(managed, func(path string) bool { return !r.policy.Match(path).Plain })
+	err = gitx.AddTracked(r.root, managed, true)
+	if err == nil && len(managed) > 0 { // one commit is to have both
+		_, err = gitx.Git(r.root, "add", "--", ".gitattributes", leafseal.PolicyFile)
+	}
+	if err != nil {
+		e.warn("%v", err)
 	}
 	return nil
+}
+
+// managed lists the files that git tracks and a rule matches.
+func (r *repo) managed() ([]string, error) {
+	out, err := gitx.Git(r.root, "ls-files", "-z", "--", ".")
+	if err != nil {
+		return nil, err
+	}
+	var paths []string
+	for _, path := range strings.Split(string(out), "\x00") {
+		if path != "" && r.policy.Match(path) != nil {
+			paths = append(paths, path)
+		}
+	}
+	return paths, nil
 }
 
 func gitUninstall(e *env) *cli.Command {
@@ -156,7 +180,11 @@ leafseal git status`,
 			if _, err := e.arguments(c, 0); err != nil {
 				return err
 			}
-			found, err := e.gitSymptoms()
+			r, err := repoAround(".")
+			if err != nil {
+				return err
+			}
+			found, err := e.gitSymptoms(r)
 			if err != nil {
 				return err
 			}
@@ -165,11 +193,7 @@ leafseal git status`,
 	}
 }
 
-func (e *env) gitSymptoms() ([]symptom, error) {
-	r, err := repoAround(".")
-	if err != nil {
-		return nil, err
-	}
+func (e *env) gitSymptoms(r *repo) ([]symptom, error) {
 	var all []symptom
 	tell := func(about, text string, ok bool) { all = append(all, symptom{about, text, ok}) }
 	installed, err := gitx.Installed(r.root)
@@ -190,15 +214,9 @@ func (e *env) gitSymptoms() ([]symptom, error) {
 	} else {
 		tell("hooks", "nothing checks what is committed: leafseal git install", false)
 	}
-	out, err := gitx.Git(r.root, "ls-files", "-z", "--", ".")
+	managed, err := r.managed()
 	if err != nil {
 		return nil, err
-	}
-	var managed []string
-	for _, path := range strings.Split(string(out), "\x00") {
-		if path != "" && r.policy.Match(path) != nil {
-			managed = append(managed, path)
-		}
 	}
 	attributes, err := gitx.FilterAttributes(r.root, managed)
 	if err != nil {
@@ -218,4 +236,17 @@ func (e *env) gitSymptoms() ([]symptom, error) {
 		}
 	}
 	return all, nil
+}
+
+// gitLeftovers tells where git itself keeps plain text of the work tree.
+func (e *env) gitLeftovers(r *repo) ([]symptom, error) {
+	if !slices.ContainsFunc(r.policy.Files, func(f leafseal.FileRule) bool { return f.Plain }) {
+		return nil, nil
+	}
+	found, err := gitx.Leftovers(r.root)
+	var all []symptom
+	for _, text := range found {
+		all = append(all, symptom{"git", text, false})
+	}
+	return all, err
 }

@@ -22,7 +22,8 @@ func initCommand(e *env) *cli.Command {
 		UsageText: "leafseal init [FLAG…]",
 		Description: `Writes .leafseal.yaml at the root of the git repository, with you as the only
 reader of the usual places for secrets. Uses the key that leafseal finds, or
-makes one as leafseal keygen does.
+makes one as leafseal keygen does. Where there is a policy already, it stays,
+and git is set up for it: .gitattributes is brought in step.
 
 leafseal init --name alice`,
 		Flags: []cli.Flag{&cli.StringFlag{Name: "name", Usage: "call yourself `NAME` in the policy (default: from git, or $USER)"}},
@@ -154,8 +155,12 @@ func (e *env) ownKey() (key, from string, err error) {
 	return "", "", nil
 }
 
-// already refuses to replace a policy, and says how to join.
+// already sets git up for a policy that is there, which stays, and says how to
+// join.
 func (e *env) already(r *repo, name string) error {
+	if err := e.initGit(); err != nil {
+		return err
+	}
 	err := &leafseal.Error{File: filepath.Join(r.root, leafseal.PolicyFile), Err: errors.New("there is a policy already"), Hint: "leafseal users add, then leafseal apply, lets others read"}
 	key, _, keyErr := e.ownKey()
 	switch known := slices.IndexFunc(r.policy.Users, func(u leafseal.Reader) bool { return u.Key == key }); {
@@ -163,7 +168,8 @@ func (e *env) already(r *repo, name string) error {
 	case key == "":
 		err.Hint = "to join, run leafseal keygen, and let someone who can read the files run: leafseal users add " + name + " PUBLIC-KEY && leafseal apply"
 	case known >= 0:
-		err.Hint = "you are in it, as " + r.policy.Users[known].Name
+		e.say("%s is there already, and you are in it, as %s", err.File, r.policy.Users[known].Name)
+		return nil
 	default:
 		err.Hint = "to join, let someone who can read the files run: leafseal users add " + name + " '" + key + "' && leafseal apply"
 	}

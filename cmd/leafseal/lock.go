@@ -72,9 +72,9 @@ func (e *env) relock(c *cli.Context, lock bool) error {
 	if len(changes) > 0 { // the sizes differ, so git has to look again
 		var paths []string
 		for _, ch := range changes {
-			paths = append(paths, ":(literal)"+filepath.ToSlash(ch.path))
+			paths = append(paths, filepath.ToSlash(ch.path))
 		}
-		if _, err := gitx.GitInput(".", paths, "add", "-u", "--pathspec-from-file=-", "--pathspec-file-nul"); err != nil {
+		if err := gitx.AddTracked(".", paths, false); err != nil {
 			return err
 		}
 	}

@@ -37,6 +37,24 @@ func GitInput(dir string, paths []string, args ...string) ([]byte, error) {
 	return out, nil
 }
 
+// AddTracked stages tracked files. With renormalize they are filtered again,
+// even if they have not changed.
+func AddTracked(dir string, paths []string, renormalize bool) error {
+	if len(paths) == 0 {
+		return nil
+	}
+	literal := make([]string, len(paths))
+	for i, path := range paths {
+		literal[i] = ":(literal)" + path
+	}
+	how := "--update"
+	if renormalize {
+		how = "--renormalize"
+	}
+	_, err := GitInput(dir, literal, "add", how, "--pathspec-from-file=-", "--pathspec-file-nul")
+	return err
+}
+
 // Objects finds the versions of a path that git has. Nothing that could
 // change while it is in use is kept.
 type Objects struct {

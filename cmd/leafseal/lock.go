@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"crypto/rand"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -59,8 +61,15 @@ func (e *env) relock(c *cli.Context, lock bool) error {
 		return err
 	}
 	f.Locked = false
+	var handed []string
+	if f.Seen == nil {
+		key := make([]byte, 32)
+		rand.Read(key)
+		f.Seen = gitx.OpenSeen(f.Objects, key)
+		handed = []string{seenKey + "=" + hex.EncodeToString(key)}
+	}
 	changes, err := e.relocked(f, lock)
-	if err = errors.Join(err, end()); err != nil {
+	if err = errors.Join(err, f.Seen.Save(), end()); err != nil {
 		return err
 	}
 	if err := f.Objects.SetLocked(lock); err != nil {
@@ -74,7 +83,7 @@ func (e *env) relock(c *cli.Context, lock bool) error {
 		for _, ch := range changes {
 			paths = append(paths, filepath.ToSlash(ch.path))
 		}
-		if err := gitx.AddTracked(".", paths, false); err != nil {
+		if err := gitx.AddTracked(".", paths, false, handed...); err != nil {
 			return err
 		}
 	}

@@ -22,8 +22,15 @@ func Git(dir string, args ...string) ([]byte, error) { return GitInput(dir, nil,
 // GitInput runs git with paths on its standard input, each ended by a zero
 // byte.
 func GitInput(dir string, paths []string, args ...string) ([]byte, error) {
+	return gitWith(nil, dir, paths, args...)
+}
+
+func gitWith(env []string, dir string, paths []string, args ...string) ([]byte, error) {
 	cmd := exec.Command("git", args...)
 	cmd.Dir = dir
+	if env != nil {
+		cmd.Env = append(os.Environ(), env...)
+	}
 	if paths != nil {
 		cmd.Stdin = strings.NewReader(strings.Join(paths, "\x00") + "\x00")
 	}
@@ -38,8 +45,8 @@ func GitInput(dir string, paths []string, args ...string) ([]byte, error) {
 }
 
 // AddTracked stages tracked files. With renormalize they are filtered again,
-// even if they have not changed.
-func AddTracked(dir string, paths []string, renormalize bool) error {
+// even if they have not changed. env is added to the environment.
+func AddTracked(dir string, paths []string, renormalize bool, env ...string) error {
 	if len(paths) == 0 {
 		return nil
 	}
@@ -51,7 +58,7 @@ func AddTracked(dir string, paths []string, renormalize bool) error {
 	if renormalize {
 		how = "--renormalize"
 	}
-	_, err := GitInput(dir, literal, "add", how, "--pathspec-from-file=-", "--pathspec-file-nul")
+	_, err := gitWith(env, dir, literal, "add", how, "--pathspec-from-file=-", "--pathspec-file-nul")
 	return err
 }
 

@@ -14,7 +14,6 @@ import (
 // A variant is one way to keep the same files in git.
 type variant struct {
 	name    string
-	dir     string // holds repository and clones
 	attr    string // .gitattributes
 	prepare func(repo string)
 	runs    int

@@ -52,6 +52,7 @@ type Key struct {
 	seal  []byte
 	next  []byte
 	id    []byte
+	body  cipher.AEAD
 	buf   []byte
 }
 
@@ -71,7 +72,12 @@ func NewKey(dataKey []byte, format string) (*Key, error) {
 	if err != nil {
 		return nil, err
 	}
+	body, err := chacha20poly1305.NewX(sub("body", chacha20poly1305.KeySize))
+	if err != nil {
+		return nil, err
+	}
 	return &Key{
+		body:  body,
 		aead:  aead,
 		nonce: hmac.New(sha256.New, sub("nonce", 32)),
 		seal:  sub("seal", 32),

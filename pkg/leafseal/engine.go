@@ -112,6 +112,9 @@ func kindName(k span.Kind) string {
 // secret names sealed. It sets blk.NoNewline and blk.Seal, and proves the
 // result: it opens it again and compares every byte and every path.
 func sealBody(f *span.Format, file string, key *seal.Key, blk *seal.Block, b *body, secret func(i int) bool) ([]byte, error) {
+	if f == &span.Opaque {
+		return sealOpaque(file, key, blk, b)
+	}
 	ad := newADs(blk)
 	var chain seal.Chain
 	out := make([]byte, 0, len(b.src)+110*len(b.spans))
@@ -241,6 +244,9 @@ type opened struct {
 // openBody opens every token of a sealed body, and proves every place and the
 // seal, before it returns a byte.
 func openBody(f *span.Format, file string, key *seal.Key, blk *seal.Block, src []byte) (*opened, error) {
+	if f == &span.Opaque {
+		return openOpaque(file, key, blk, src)
+	}
 	b, err := find(f, file, src, ErrTampered)
 	if err != nil {
 		return nil, err

@@ -40,7 +40,7 @@ type Rule struct {
 // Options say how Encrypt makes a new file.
 type Options struct {
 	Name    string // the file's name: its ending chooses the format; named in errors
-	Format  string // "yaml", "json", "dotenv" or "text"; overrides Name
+	Format  string // "yaml", "json", "dotenv", "text" or "opaque"; overrides Name
 	Readers []Reader
 	Rule    Rule
 }
@@ -122,23 +122,29 @@ func begin(src []byte, o Options, identities []age.Identity) (*File, []byte, err
 	if err != nil {
 		return nil, nil, err
 	}
-	f := &File{name: o.Name, format: format, block: *block}
+	f, err := beginBlock(o.Name, format, block, identities)
+	return f, body, err
+}
+
+func beginBlock(name string, format *span.Format, block *seal.Block, identities []age.Identity) (*File, error) {
+	f := &File{name: name, format: format, block: *block}
 	if _, err := Rule(block.Rule).compile(); err != nil {
-		return nil, nil, f.err(ErrTampered, err)
+		return nil, f.err(ErrTampered, err)
 	}
 	if err := f.checkStanzas(); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
+	var err error
 	if f.dataKey, err = f.unwrap(identities); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if f.key, err = seal.NewKey(f.dataKey, format.Name); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if !bytes.Equal(f.key.ID(), block.ID) {
-		return nil, nil, f.err(ErrTampered, errors.New("the id line does not fit the data key"))
+		return nil, f.err(ErrTampered, errors.New("the id line does not fit the data key"))
 	}
-	return f, body, nil
+	return f, nil
 }
 
 func (f *File) err(kind, why error) *Error {
@@ -295,6 +301,10 @@ func Inspect(src []byte, o Options) (*Info, error) {
 		return nil, &Error{File: o.Name, Err: fmt.Errorf("%w: %w", ErrTampered, err)}
 	}
 	info := &Info{Format: format.Name, ID: fmt.Sprintf("%x", block.ID), Rule: Rule(block.Rule), Readers: readersOf(block)}
+	if format == &span.Opaque {
+		info.Values = []Value{{Sealed: true}}
+		return info, nil
+	}
 	for i := range b.spans {
 		s := &b.spans[i]
 		sealed := span.Token(trimAround(body[s.Start:s.End], s))
@@ -338,9 +348,12 @@ func readersOf(b *seal.Block) []Reader {
 	return readers
 }
 
-// formatOf is the format of an encrypted file: a text block may stand in a
-// file of any name, as a merge conflict is sealed as text.
+// formatOf is the format of an encrypted file: a file of any name may be
+// opaque, or sealed as a text, as a merge conflict is.
 func formatOf(src []byte, o Options) (*span.Format, error) {
+	if IsOpaque(src) {
+		return &span.Opaque, nil
+	}
 	if o.Format == "" {
 		if _, lines, ok := span.Text.DetachBlock(src); ok && len(lines) > 0 && lines[0] == seal.Version+" "+span.Text.Name {
 			return &span.Text, nil

@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -103,13 +102,13 @@ type beginning struct {
 }
 
 // begin begins a file with the readers and the rule that the policy wants.
-func (t *tracker) begin(path string) (*leafseal.File, error) {
+func (t *tracker) begin(path, format string) (*leafseal.File, error) {
 	r, err := t.rule(path)
 	if err != nil {
 		return nil, err
 	}
-	o := gitx.Options(path)
-	k := kind{r.FileRule, cmp.Or(o.Format, leafseal.FormatOf(path))}
+	o := leafseal.Options{Name: path, Format: format}
+	k := kind{r.FileRule, cmp.Or(format, leafseal.FormatOf(path))}
 	b := t.begins[k]
 	if b == nil {
 		if o.Readers, err = t.trusted(r); err != nil {
@@ -208,18 +207,18 @@ func oneShot(e *env, name string) *cli.Command {
 			if err != nil {
 				return err
 			}
-			src, err := io.ReadAll(e.stdin)
+			src, err := gitx.ReadSource(e.stdin)
 			if err != nil {
 				return err
 			}
-			var out []byte
+			var out gitx.Content
 			if name == "smudge" {
 				out = f.Smudge(args[0], src)
 			} else if out, err = f.Clean(args[0], src); err != nil {
 				return errors.Join(errFindings, end()) // it has been said why
 			}
-			_, err = e.stdout.Write(out)
-			return errors.Join(err, end())
+			_, err = out.WriteTo(e.stdout)
+			return errors.Join(err, out.Close(), end())
 		},
 	}
 }
@@ -242,7 +241,7 @@ func textconv(e *env) *cli.Command {
 			f := &gitx.Filter{Identities: e.identities, Kept: func(path string, err error) {
 				e.say("%s is shown as ciphertext: %s", path, reason(err))
 			}}
-			out := f.Smudge(tracked(args[0]), src)
+			out := f.Show(tracked(args[0]), src)
 			_, err = e.stdout.Write(out)
 			return err
 		},
@@ -396,7 +395,7 @@ func (e *env) resolve(path string) (conflict bool, err error) {
 	}
 	if attributes[rel] == "leafseal" {
 		f := &gitx.Filter{Identities: e.identities, Kept: func(string, error) {}}
-		out = f.Smudge(rel, out)
+		out = f.Show(rel, out)
 	}
 	if err := e.write(path, was, out); err != nil {
 		return false, err

@@ -128,7 +128,7 @@ func (e *env) relocked(f *gitx.Filter, lock bool) ([]change, error) {
 		if err != nil {
 			return nil, err
 		}
-		plain := f.Smudge(path, blob)
+		plain := f.Show(path, blob)
 		from, to := blob, plain
 		if lock {
 			from, to = plain, blob

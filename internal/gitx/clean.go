@@ -18,7 +18,8 @@ type Filter struct {
 	Objects    *Objects
 	Identities func() ([]age.Identity, error)
 	// NewFile begins a file that no version in git has a data key for.
-	NewFile func(path string) (*leafseal.File, error)
+	// In the format "opaque", if format says so.
+	NewFile func(path, format string) (*leafseal.File, error)
 	// Locked says that smudge leaves ciphertext as it is.
 	Locked bool
 	Seen   *Seen
@@ -42,7 +43,7 @@ func Options(path string) leafseal.Options {
 // Clean implements Handler. Plain text is sealed with the data key of the
 // version that git has, so that what is unchanged stays so; ciphertext passes;
 // empty files stay empty.
-func (f *Filter) Clean(path string, src []byte) ([]byte, error) {
+func (f *Filter) Clean(path string, src Source) (Content, error) {
 	out, err := f.clean(path, src)
 	if err != nil {
 		f.Refused(path, err)
@@ -50,7 +51,19 @@ func (f *Filter) Clean(path string, src []byte) ([]byte, error) {
 	return out, err
 }
 
-func (f *Filter) clean(path string, src []byte) ([]byte, error) {
+func (f *Filter) clean(path string, src Source) (Content, error) {
+	if src.Rest != nil && leafseal.FormatOf(path) == "" {
+		return f.cleanStream(path, src)
+	}
+	all, err := src.all()
+	if err != nil {
+		return nil, err
+	}
+	out, err := f.cleanBytes(path, all)
+	return Bytes(out), err
+}
+
+func (f *Filter) cleanBytes(path string, src []byte) ([]byte, error) {
 	if len(src) == 0 {
 		return src, nil
 	}
@@ -82,10 +95,13 @@ func (f *Filter) encrypt(path string, src []byte, o leafseal.Options, ids []age.
 		return nil, err
 	}
 	if file == nil {
-		if file, err = f.NewFile(path); err != nil {
+		if o.Format != "" && bytes.IndexByte(src, 0) >= 0 {
+			o.Format = "opaque" // no text
+		}
+		if file, err = f.NewFile(path, o.Format); err != nil {
 			return nil, err
 		}
-	} else if file.Format() == cmp.Or(leafseal.FormatOf(path), "text") && bytes.Equal(file.Plaintext(), src) {
+	} else if (file.Format() == "opaque" || file.Format() == cmp.Or(leafseal.FormatOf(path), "text")) && bytes.Equal(file.Plaintext(), src) {
 		return blob, nil
 	}
 	if err := Update(file, o, src); err != nil {
@@ -126,7 +142,7 @@ func (f *Filter) stored(path string, o leafseal.Options, ids []age.Identity) (fi
 // Update gives a file new plaintext, in its own format if that can hold it;
 // text with the markers of a merge conflict is sealed as a whole.
 func Update(file *leafseal.File, o leafseal.Options, plain []byte) error {
-	if file.Format() == "text" && HasMarkers(plain) {
+	if file.Format() == "text" && HasMarkers(plain) || file.Format() == "opaque" && o.Format != "" {
 		return file.Edit(plain)
 	}
 	err := file.As(o.Format, plain)
@@ -180,7 +196,19 @@ func (f *Filter) passes(path string, src []byte, o leafseal.Options, info *leafs
 
 // Smudge implements Handler. It never fails: what does not open stays
 // ciphertext.
-func (f *Filter) Smudge(path string, blob []byte) []byte {
+func (f *Filter) Smudge(path string, blob Source) Content {
+	if blob.Rest != nil && leafseal.IsOpaque(blob.Start) {
+		return f.smudgeStream(path, blob)
+	}
+	all, err := blob.all()
+	if err != nil {
+		return Bytes(nil) // git has gone, and Serve sees it too
+	}
+	return Bytes(f.Show(path, all))
+}
+
+// Show returns the plaintext of an object, or the object if it does not open.
+func (f *Filter) Show(path string, blob []byte) []byte {
 	o := Options(path)
 	if len(blob) == 0 || f.Locked {
 		return blob
@@ -199,8 +227,12 @@ func (f *Filter) Smudge(path string, blob []byte) []byte {
 	case errors.Is(err, leafseal.ErrNotEncrypted):
 		return blob // plain text in the repository: the guards tell
 	}
+	f.keep(path, err)
+	return blob
+}
+
+func (f *Filter) keep(path string, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.Kept(path, err)
-	return blob
 }

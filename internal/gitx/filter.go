@@ -16,11 +16,60 @@ import (
 type Handler interface {
 	// Clean returns what goes into the repository. An error rejects the file;
 	// the handler has told the person why.
-	Clean(path string, src []byte) ([]byte, error)
+	Clean(path string, src Source) (Content, error)
 	// Smudge returns what goes into the work tree. It may be called from
-	// several goroutines.
-	Smudge(path string, blob []byte) []byte
+	// several goroutines, unless there is a rest.
+	Smudge(path string, blob Source) Content
 }
+
+// Source is a file that comes in: all of it, or its start and the rest.
+type Source struct {
+	Start []byte
+	Rest  io.Reader // nil if Start is all
+}
+
+// maxStart is how much of a file is read before anyone knows what it is.
+const maxStart = 4 << 20
+
+// ReadSource reads the start of a file.
+func ReadSource(r io.Reader) (Source, error) {
+	start, err := io.ReadAll(io.LimitReader(r, maxStart+1))
+	if err != nil || len(start) <= maxStart {
+		return Source{Start: start}, err
+	}
+	return Source{start, r}, nil
+}
+
+// all reads a file to its end.
+func (s Source) all() ([]byte, error) {
+	if s.Rest == nil {
+		return s.Start, nil
+	}
+	return io.ReadAll(s.reader())
+}
+
+func (s Source) reader() io.Reader {
+	if s.Rest == nil {
+		return bytes.NewReader(s.Start)
+	}
+	return io.MultiReader(bytes.NewReader(s.Start), s.Rest)
+}
+
+// Content is a file that goes out. It is closed when it has been written.
+type Content interface {
+	WriteTo(w io.Writer) (int64, error)
+	Close() error
+}
+
+// Bytes is content in memory.
+type Bytes []byte
+
+func (b Bytes) WriteTo(w io.Writer) (int64, error) {
+	n, err := w.Write(b)
+	return int64(n), err
+}
+
+func (Bytes) Close() error { return nil }
 
 // maxDelayed bounds the bytes that wait for delayed answers.
 const maxDelayed = 32 << 20
@@ -31,7 +80,7 @@ func Serve(r io.Reader, w io.Writer, h Handler) error {
 	out := bufio.NewWriterSize(w, 1<<16)
 	f := &filter{
 		in: &packetReader{r: bufio.NewReaderSize(r, 1<<16)}, out: &packetWriter{w: out}, flushOut: out.Flush,
-		h: h, slots: make(chan struct{}, runtime.GOMAXPROCS(0)), done: make(chan delayed, 1), waiting: make(map[string]int), ready: make(map[string][]byte),
+		h: h, slots: make(chan struct{}, runtime.GOMAXPROCS(0)), done: make(chan delayed, 1), waiting: make(map[string]int), ready: make(map[string]Content),
 	}
 	if err := f.handshake(); err != nil {
 		return err
@@ -56,17 +105,17 @@ type filter struct {
 	flushOut func() error
 	h        Handler
 
-	slots   chan struct{}     // one per core
-	done    chan delayed      // answers of delayed requests
-	working int               // requests that have none yet
-	waiting map[string]int    // bytes of delayed paths, until git has fetched them
-	size    int               // their sum
-	ready   map[string][]byte // answers that git has not fetched
+	slots   chan struct{}      // one per core
+	done    chan delayed       // answers of delayed requests
+	working int                // requests that have none yet
+	waiting map[string]int     // bytes of delayed paths, until git has fetched them
+	size    int                // their sum
+	ready   map[string]Content // answers that git has not fetched
 }
 
 type delayed struct {
 	path string
-	data []byte
+	data Content
 }
 
 // list reads packets up to a flush packet as lines.
@@ -134,7 +183,8 @@ func (f *filter) request() error {
 		f.available()
 		return nil
 	}
-	content, err := f.content()
+	content := &contentReader{in: f.in}
+	src, err := ReadSource(content)
 	if err != nil {
 		return err
 	}
@@ -143,63 +193,97 @@ func (f *filter) request() error {
 	path, wait := keys["pathname"], keys["can-delay"] == "1" && keys["treeish"] != ""
 	switch keys["command"] {
 	case "clean":
-		data, err := f.h.Clean(path, content)
+		data, err := f.h.Clean(path, src)
+		if broken := content.drain(); broken != nil {
+			return broken
+		}
 		if err != nil {
 			f.out.lines("status=error")
 			return nil
 		}
 		f.answer(data)
 	case "smudge":
-		f.smudge(path, content, wait)
+		return f.smudge(path, src, wait, content)
 	default: // of a later version
 		f.out.lines("status=abort")
+		return content.drain()
 	}
 	return nil
 }
 
-// content reads a file's bytes.
-func (f *filter) content() ([]byte, error) {
-	var b bytes.Buffer
-	for {
-		data, flush, err := f.in.next()
-		if err != nil {
-			return nil, noEOF(err)
-		}
-		if flush {
-			return b.Bytes(), nil
-		}
-		b.Write(data)
-	}
+// contentReader reads a file's bytes from packets.
+type contentReader struct {
+	in   *packetReader
+	data []byte
+	done bool
+	err  error
 }
 
-func (f *filter) answer(data []byte) {
+func (c *contentReader) Read(p []byte) (int, error) {
+	for len(c.data) == 0 {
+		if c.err != nil {
+			return 0, c.err
+		}
+		if c.done {
+			return 0, io.EOF
+		}
+		var err error
+		if c.data, c.done, err = c.in.next(); err != nil {
+			c.err = noEOF(err)
+		}
+	}
+	n := copy(p, c.data)
+	c.data = c.data[n:]
+	return n, nil
+}
+
+// drain reads what is left: git listens only when it has said all.
+func (c *contentReader) drain() error {
+	_, err := io.Copy(io.Discard, c)
+	return err
+}
+
+func (f *filter) answer(data Content) {
 	f.out.lines("status=success")
-	f.out.content(data)
+	body := bufio.NewWriterSize(f.out.contents(), maxContent)
+	_, err := data.WriteTo(body)
+	err = errors.Join(err, body.Flush(), data.Close())
+	f.out.flush()
+	if err != nil && f.out.err == nil { // what was sent does not count
+		f.out.lines("status=error")
+		return
+	}
 	f.out.flush() // the status stays
 }
 
-func (f *filter) smudge(path string, content []byte, wait bool) {
-	if data, ok := f.ready[path]; ok && len(content) == 0 {
+func (f *filter) smudge(path string, src Source, wait bool, content *contentReader) error {
+	if data, ok := f.ready[path]; ok && len(src.Start) == 0 {
 		f.size -= f.waiting[path]
 		delete(f.ready, path)
 		delete(f.waiting, path)
 		f.answer(data)
-		return
+		return nil
 	}
-	if _, twice := f.waiting[path]; !wait || twice || f.size+len(content) > maxDelayed {
-		f.answer(f.h.Smudge(path, content))
-		return
+	size := len(src.Start)
+	if _, twice := f.waiting[path]; !wait || twice || src.Rest != nil || f.size+size > maxDelayed {
+		data := f.h.Smudge(path, src)
+		if err := content.drain(); err != nil {
+			return errors.Join(err, data.Close())
+		}
+		f.answer(data)
+		return nil
 	}
-	f.waiting[path] = len(content)
-	f.size += len(content)
+	f.waiting[path] = size
+	f.size += size
 	f.working++
 	go func() {
 		f.slots <- struct{}{}
-		data := f.h.Smudge(path, content)
+		data := f.h.Smudge(path, src)
 		<-f.slots
 		f.done <- delayed{path, data}
 	}()
 	f.out.lines("status=delayed")
+	return nil
 }
 
 // available lists the delayed files that are ready, and waits for at least

@@ -34,17 +34,24 @@ type shout struct{ paths *[]string }
 
 var errShout = errors.New("refused")
 
-func (s shout) Clean(path string, src []byte) ([]byte, error) {
+func (s shout) Clean(path string, in Source) (Content, error) {
+	src, err := in.all()
+	if err != nil {
+		return nil, err
+	}
 	if s.paths != nil {
 		*s.paths = append(*s.paths, path)
 	}
 	if bytes.Contains(src, []byte("bad")) {
 		return nil, errShout
 	}
-	return bytes.ToUpper(src), nil
+	return Bytes(bytes.ToUpper(src)), nil
 }
 
-func (shout) Smudge(path string, blob []byte) []byte { return bytes.ToLower(blob) }
+func (shout) Smudge(path string, in Source) Content {
+	blob, _ := in.all()
+	return Bytes(bytes.ToLower(blob))
+}
 
 // serve runs a conversation and fails if it hangs.
 func serve(t testing.TB, in []byte, h Handler) (string, error) {

@@ -72,13 +72,17 @@ func (p *packetWriter) lines(texts ...string) {
 	p.flush()
 }
 
-// content writes data in packets, and a flush packet.
-func (p *packetWriter) content(data []byte) {
-	for len(data) > 0 {
-		n := min(len(data), maxContent)
-		p.write(fmt.Appendf(nil, "%04x", n+4))
-		p.write(data[:n])
-		data = data[n:]
+// contents returns a writer whose every write is one or more packets.
+func (p *packetWriter) contents() io.Writer { return contentWriter{p} }
+
+type contentWriter struct{ p *packetWriter }
+
+func (c contentWriter) Write(data []byte) (int, error) {
+	for rest := data; len(rest) > 0; {
+		n := min(len(rest), maxContent)
+		c.p.write(fmt.Appendf(nil, "%04x", n+4))
+		c.p.write(rest[:n])
+		rest = rest[n:]
 	}
-	p.flush()
+	return len(data), c.p.err
 }

@@ -14,7 +14,9 @@ func decryptCommand(e *env) *cli.Command {
 		Name:      "decrypt",
 		Usage:     "print files in plain text",
 		UsageText: "leafseal decrypt [FLAG…] FILE…",
-		Description: `Every byte of every file is verified before the first one is released.
+		Description: `Every byte of every file is verified before the first one is released; but of
+an opaque file on a pipe the end is verified last: after exit code 5 throw away
+what came out.
 To change a file, leafseal edit leaves no plain text behind.
 
 leafseal decrypt config/prod.yaml | yq .db.host
@@ -30,6 +32,11 @@ leafseal decrypt -o /run/app/config.yaml config/prod.yaml`,
 			out, inPlace := c.String("output"), c.Bool("in-place")
 			if c.IsSet("output") && (inPlace || out == "" || len(files) > 1) {
 				return usagef("--output is for one FILE, and not with --in-place")
+			}
+			if len(files) == 1 && !inPlace {
+				if done, err := e.decryptOpaque(c, files[0]); done || err != nil {
+					return err
+				}
 			}
 			var changes []change
 			var all []byte

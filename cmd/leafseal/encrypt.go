@@ -21,7 +21,7 @@ All files are encrypted before the first one is written.
 leafseal encrypt config/prod.yaml
 leafseal encrypt --to age1… --format yaml - < plain.yaml > sealed.yaml`,
 		ArgsUsage: "FILE…",
-		Flags: append(outputFlags(), formatFlag(), trustFlag(),
+		Flags: append(outputFlags(), formatFlag(), opaqueFlag(), trustFlag(),
 			&cli.StringSliceFlag{Name: "to", Usage: "encrypt to `[NAME=]KEY`, a public key or a file that holds one, and not to the policy's readers"},
 			&cli.StringFlag{Name: "only", Usage: "with --to: seal only values whose path matches `REGEX`"},
 			&cli.StringFlag{Name: "except", Usage: "with --to: do not seal values whose path matches `REGEX`"},
@@ -34,6 +34,14 @@ leafseal encrypt --to age1… --format yaml - < plain.yaml > sealed.yaml`,
 			}
 			if c.IsSet("output") && len(files) > 1 {
 				return usagef("--output is for one FILE")
+			}
+			if c.Bool("opaque") || c.String("format") == "opaque" {
+				for _, path := range files {
+					if err := e.encryptOpaque(c, path); err != nil {
+						return err
+					}
+				}
+				return nil
 			}
 			var changes []change
 			var report []string

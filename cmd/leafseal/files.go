@@ -85,9 +85,28 @@ func replaced(out string, force bool) ([]byte, error) {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, nil
 	case err == nil && !force:
-		return nil, &leafseal.Error{File: out, Err: errors.New("there is such a file already"), Hint: "--force replaces it"}
+		return nil, errExists(out)
 	}
 	return was, err
+}
+
+// replacedInfo is replaced for a file of any size.
+func replacedInfo(out string, force bool) (fs.FileInfo, error) {
+	if out == "-" {
+		return nil, nil
+	}
+	was, err := os.Stat(out)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, nil
+	case err == nil && !force:
+		return nil, errExists(out)
+	}
+	return was, err
+}
+
+func errExists(out string) error {
+	return &leafseal.Error{File: out, Err: errors.New("there is such a file already"), Hint: "--force replaces it"}
 }
 
 // emit writes plaintext to standard output, but no control characters to a

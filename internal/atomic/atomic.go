@@ -5,6 +5,7 @@ package atomic
 import (
 	"bytes"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -17,21 +18,43 @@ var ErrChanged = errors.New("the file was changed meanwhile")
 // was, if there is no file. It keeps the mode of the file, follows symbolic
 // links to it, and makes new files 0600. After an error the old file stands
 // as it was, or, if only the last sync of the folder failed, the new one.
-func Replace(path string, was, data []byte) (err error) {
+func Replace(path string, was, data []byte) error {
+	same := func(target string) error {
+		now, err := os.ReadFile(target)
+		if err == nil && (was == nil || !bytes.Equal(now, was)) {
+			err = ErrChanged
+		}
+		return err
+	}
+	return replace(path, was != nil, same, func(w io.Writer) error {
+		_, err := w.Write(data)
+		return err
+	})
+}
+
+// ReplaceWith is Replace for a file of any size: write writes it, and whether
+// the file that it replaces has changed is told by its size and time. An error
+// of write's leaves the old file.
+func ReplaceWith(path string, was fs.FileInfo, write func(w io.Writer) error) error {
+	same := func(target string) error {
+		now, err := os.Stat(target)
+		if err == nil && (was == nil || !os.SameFile(now, was) || now.Size() != was.Size() || !now.ModTime().Equal(was.ModTime())) {
+			err = ErrChanged
+		}
+		return err
+	}
+	return replace(path, was != nil, same, write)
+}
+
+func replace(path string, exists bool, same func(target string) error, write func(w io.Writer) error) (err error) {
 	target, err := follow(path)
 	if err != nil {
 		return err
 	}
+	if _, err := check(target, exists, same); err != nil {
+		return err
+	}
 	dir := filepath.Dir(target)
-	unlock, err := lock(dir)
-	if err != nil {
-		return err
-	}
-	defer unlock()
-	mode, err := check(target, was)
-	if err != nil {
-		return err
-	}
 	tmp, err := os.CreateTemp(dir, ".leafseal-*.tmp") // 0600
 	if err != nil {
 		return err
@@ -42,7 +65,16 @@ func Replace(path string, was, data []byte) (err error) {
 			os.Remove(tmp.Name())
 		}
 	}()
-	if _, err := tmp.Write(data); err != nil {
+	if err := write(tmp); err != nil {
+		return err
+	}
+	unlock, err := lock(dir)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	mode, err := check(target, exists, same)
+	if err != nil {
 		return err
 	}
 	if err := keep(tmp, target, mode); err != nil {
@@ -72,11 +104,11 @@ func follow(path string) (string, error) {
 	return target, err
 }
 
-// check compares the file with what the writer has read, and returns its mode.
-func check(target string, was []byte) (fs.FileMode, error) {
+// check holds the file against what the writer has read, and returns its mode.
+func check(target string, exists bool, same func(target string) error) (fs.FileMode, error) {
 	info, err := os.Lstat(target)
 	if errors.Is(err, fs.ErrNotExist) {
-		if was != nil {
+		if exists {
 			return 0, ErrChanged
 		}
 		return 0o600, nil
@@ -87,12 +119,5 @@ func check(target string, was []byte) (fs.FileMode, error) {
 	if !info.Mode().IsRegular() {
 		return 0, &fs.PathError{Op: "write", Path: target, Err: errors.New("not a regular file")}
 	}
-	now, err := os.ReadFile(target)
-	if err != nil {
-		return 0, err
-	}
-	if was == nil || !bytes.Equal(now, was) {
-		return 0, ErrChanged
-	}
-	return info.Mode(), nil
+	return info.Mode(), same(target)
 }

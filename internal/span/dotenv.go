@@ -47,7 +47,7 @@ func findDotenv(src []byte) ([]Span, error) {
 
 func eachEnvLine(src []byte, f func(*envLine)) error {
 	if i := bytes.IndexByte(src, 0); i >= 0 {
-		return &Error{i, "not a text file: there is a zero byte", "--format text encrypts it as a whole"}
+		return &Error{i, "not a text file: there is a zero byte", "--opaque encrypts it as a whole"}
 	}
 	pos := 0
 	if bytes.HasPrefix(src, []byte(bom)) {

@@ -510,6 +510,9 @@ func Reseal(src []byte, o Options, identities ...age.Identity) (*File, []string,
 	if err != nil {
 		return nil, nil, err
 	}
+	if f.format == &span.Opaque {
+		return nil, nil, f.err(ErrUnsupported, errors.New("an opaque file has no parts to accept one by one"))
+	}
 	b, err := find(f.format, f.name, sealedBody, ErrUnsupported)
 	if err != nil {
 		return nil, nil, err

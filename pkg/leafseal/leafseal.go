@@ -392,7 +392,9 @@ func FormatOf(name string) string {
 	return ""
 }
 
-func formatsHint() string { return "choose one with --format: " + strings.Join(Formats(), ", ") }
+func formatsHint() string {
+	return "choose one with --format: " + strings.Join(Formats(), ", ") + "; opaque takes any file as a whole"
+}
 
 // selector is a compiled rule.
 type selector struct {

@@ -68,6 +68,9 @@ type Document struct {
 	Rule   Rule   // which values the other tool would encrypt, as nearly as leafseal can say it
 	Notes  []string
 
+	// SecretComments says that some comment was encrypted.
+	SecretComments bool
+
 	// Recipients are the age keys that could open the file.
 	Recipients []string
 }
@@ -104,6 +107,8 @@ type sopsFile struct {
 	meta   metadata
 	rules  *rules
 	key    []byte // 32 bytes
+
+	secretComments bool
 
 	// plain writes the plaintext once all leaves are opened.
 	plain func() ([]byte, error)

@@ -46,6 +46,7 @@ func (s *sopsFile) document(plain []byte) (*Document, error) {
 		d.Secret = append(d.Secret, p.secret)
 	}
 	d.Rule, d.Notes = s.rule(all)
+	d.SecretComments = s.secretComments
 	return d, nil
 }
 
@@ -213,6 +214,7 @@ func (s *sopsFile) commentRule(r *Rule) (notes []string) {
 		}
 	}
 	r.KeepComments = len(comments) > 0 && open == 0
+	s.secretComments = open > 0
 	if open > 0 && open < len(comments) {
 		notes = append(notes, fmt.Sprintf("%s that sops left in clear are sealed from now on, as others are secret", counted(len(comments)-open, "comment")))
 	}
@@ -273,6 +275,16 @@ func (r *rules) translate() (rule Rule, ok bool) {
 // front of one. narrow: it must match no more than before, so nothing in it
 // may match a "." itself.
 func dottedRegexp(expr string, narrow bool) (string, bool) {
+	if m := plainExpr().FindStringSubmatch(expr); m != nil { // as most are: nicer to read than what String writes
+		begin, end := "", ""
+		if m[1] != "" {
+			begin = `(?:^|\.)`
+		}
+		if m[3] != "" {
+			end = `(?:\.|$)`
+		}
+		return begin + m[2] + end, true
+	}
 	re, err := syntax.Parse(expr, syntax.Perl)
 	if err != nil || strings.ContainsAny(expr, "\r\n") || !rewrite(re, narrow, true, true) {
 		return "", false
@@ -283,6 +295,9 @@ func dottedRegexp(expr string, narrow bool) (string, bool) {
 	}
 	return out, true
 }
+
+// plainExpr are expressions of words, with nothing that could match a ".".
+var plainExpr = lazy(`^(\^?)([\w-]+|\([\w-]+(?:\|[\w-]+)*\))(\$?)$`)
 
 func rewrite(re *syntax.Regexp, narrow, first, last bool) bool {
 	switch re.Op {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -170,11 +171,12 @@ type policyBuild struct {
 	root  string
 	users []leafseal.Reader
 	names map[string]string // by key
+	rel   map[*imported]string
+	taken map[string]bool // all files; true: not to be sealed
 }
 
 func (b *policyBuild) build(rules []migrate.CreationRule, all []*imported) (string, error) {
 	b.nameUsers(rules)
-	var blocks []string
 	var usable []migrate.CreationRule
 	for _, r := range rules {
 		for _, note := range r.Notes {
@@ -184,39 +186,29 @@ func (b *policyBuild) build(rules []migrate.CreationRule, all []*imported) (stri
 			usable = append(usable, r)
 		}
 	}
+	if err := b.place(all); err != nil {
+		return "", err
+	}
 	files := make([][]*imported, len(usable))
-	var own []*imported // those that the globs do not lead to the right rule
+	var blocks []string
 	for _, f := range all {
-		rel, err := (&repo{root: b.root}).rel(f.path)
-		if err != nil {
-			return "", err
-		}
+		rel := b.rel[f]
 		want := slices.IndexFunc(usable, func(r migrate.CreationRule) bool { return r.Path.MatchString(rel) })
-		got := slices.IndexFunc(usable, func(r migrate.CreationRule) bool { ok, _ := doublestar.Match(r.Glob, rel); return ok })
-		if want >= 0 {
-			files[want] = append(files[want], f)
+		if want < 0 { // no rule is for it any more: those who can read it
+			blocks = append(blocks, b.rule(literalGlob(rel), f.doc.Recipients, refine(leafseal.Rule{}, []*imported{f})))
+			continue
 		}
-		if want < 0 || want != got {
-			own = append(own, f)
-			keys := f.doc.Recipients
-			rule := leafseal.Rule{}
-			if want >= 0 {
-				keys = nil
-				for _, k := range usable[want].Keys {
-					keys = append(keys, k.Key)
-				}
-				rule.Only, rule.Except = usable[want].Rule.Only, usable[want].Rule.Except
-			}
-			blocks = append(blocks, b.rule(literalGlob(rel), keys, refine(rule, []*imported{f})))
-		}
+		files[want] = append(files[want], f)
 	}
 	for i, r := range usable {
 		var keys []string
 		for _, k := range r.Keys {
 			keys = append(keys, k.Key)
 		}
-		rule := refine(leafseal.Rule{Only: r.Rule.Only, Except: r.Rule.Except}, slices.DeleteFunc(files[i], func(f *imported) bool { return slices.Contains(own, f) }))
-		blocks = append(blocks, b.rule(r.Glob, keys, rule))
+		rule := refine(leafseal.Rule{Only: r.Rule.Only, Except: r.Rule.Except}, files[i])
+		for _, glob := range b.globs(r.Glob, files[i], slices.Concat(files[:i]...)) {
+			blocks = append(blocks, b.rule(glob, keys, rule))
+		}
 	}
 	var out strings.Builder
 	fmt.Fprintf(&out, "# Who can read which secrets: https://github.com/leafseal/leafseal\n# Made from %s by leafseal import.\n\nusers:\n", migrate.SopsConfig)
@@ -227,19 +219,86 @@ func (b *policyBuild) build(rules []migrate.CreationRule, all []*imported) (stri
 	return out.String(), nil
 }
 
+// place notes where the files are, and which others are below the policy.
+func (b *policyBuild) place(all []*imported) error {
+	b.rel = map[*imported]string{}
+	b.taken = map[string]bool{}
+	for _, f := range all {
+		rel, err := (&repo{root: b.root}).rel(f.path)
+		if err != nil {
+			return err
+		}
+		b.rel[f] = rel
+	}
+	files, err := listFiles(b.root)
+	for _, rel := range files {
+		b.taken[rel] = rel != migrate.SopsConfig
+	}
+	for _, rel := range b.rel {
+		b.taken[rel] = false
+	}
+	return err
+}
+
+// globs are those of a rule. sops's expressions are about files that someone
+// asks it to encrypt, leafseal's rules about all that match: a glob that takes
+// in files that are plain gives way to narrower ones. The files of earlier
+// rules are not in question.
+func (b *policyBuild) globs(glob string, files, earlier []*imported) (globs []string) {
+	rels, mayMatch := map[string]bool{}, map[string]bool{}
+	for _, f := range files {
+		rels[b.rel[f]], mayMatch[b.rel[f]] = true, true
+	}
+	for _, f := range earlier { // an earlier rule is theirs
+		mayMatch[b.rel[f]] = true
+	}
+	// fits: it matches all that it must, or the one that it must, and nothing else.
+	fits := func(glob string, must func(rel string) bool) bool {
+		if !doublestar.ValidatePattern(glob) || strings.HasPrefix(glob, "/") {
+			return false
+		}
+		for rel := range rels {
+			if ok, _ := doublestar.Match(glob, rel); !ok && must(rel) {
+				return false
+			}
+		}
+		for rel, plain := range b.taken {
+			if ok, _ := doublestar.Match(glob, rel); ok && (plain || !mayMatch[rel]) {
+				return false
+			}
+		}
+		return true
+	}
+	if fits(glob, func(string) bool { return true }) {
+		return []string{glob}
+	}
+	for _, f := range files {
+		rel := b.rel[f]
+		near := literalGlob(path.Dir(rel)) + "/*" + literalGlob(path.Ext(rel))
+		near = strings.TrimPrefix(near, "./")
+		if !fits(near, func(r string) bool { return r == rel }) {
+			near = literalGlob(rel)
+		}
+		if !slices.Contains(globs, near) {
+			globs = append(globs, near)
+		}
+	}
+	if len(files) > 0 {
+		b.warn("%s: the glob %s would take in files that are plain text: the policy names the imported ones", migrate.SopsConfig, glob)
+	}
+	return globs
+}
+
 // refine takes over what the files of a rule themselves say.
 func refine(rule leafseal.Rule, files []*imported) leafseal.Rule {
-	keep := false
+	secret, keep := false, false
 	for _, f := range files {
 		if rule.Only == "" && rule.Except == "" {
 			rule.Only, rule.Except = f.doc.Rule.Only, f.doc.Rule.Except
 		}
-		if f.doc.SecretComments {
-			return rule
-		}
-		keep = keep || f.doc.Rule.KeepComments
+		secret, keep = secret || f.doc.SecretComments, keep || f.doc.Rule.KeepComments
 	}
-	rule.KeepComments = keep
+	rule.KeepComments = keep && !secret
 	return rule
 }
 

@@ -1,0 +1,83 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/leafseal/leafseal/internal/migrate"
+	"github.com/leafseal/leafseal/pkg/leafseal"
+)
+
+func exportCommand(e *env) *cli.Command {
+	return &cli.Command{
+		Name:      "export",
+		Usage:     "write a file for sops, to the same age keys",
+		UsageText: "leafseal export --as sops [FLAG…] FILE",
+		Description: `For tools that read files of sops: Flux, Argo CD, helm-secrets, Terraform. The
+same age keys open it, and it holds the same data. What sops would refuse or
+change (dates, tags, anchors, numbers that it rounds) is refused with the place.
+In a file of sops the type and length of every value show, and which are empty.
+
+leafseal export --as sops config/prod.yaml > prod.sops.yaml
+leafseal export --as sops -o deploy/secrets.yaml secrets.yaml`,
+		ArgsUsage: "FILE",
+		Flags: append(outputFlags(), formatFlag(),
+			&cli.StringFlag{Name: "as", Usage: "write `KIND`: sops", Required: false}),
+		Action: func(c *cli.Context) error {
+			args, err := e.arguments(c, 1, "FILE")
+			if err != nil {
+				return err
+			}
+			if c.String("as") != "sops" {
+				return usagef("export needs --as sops: there is no other kind yet")
+			}
+			f, err := e.open(args[0], c.String("format"))
+			if err != nil {
+				return err
+			}
+			data, err := e.exportSops(args[0], f)
+			if err != nil {
+				return err
+			}
+			out := c.String("output")
+			if out == "" {
+				out = "-"
+			}
+			was, err := replaced(out, c.Bool("force"))
+			if err != nil {
+				return err
+			}
+			return e.write(out, was, data)
+		},
+	}
+}
+
+func (e *env) exportSops(path string, f *leafseal.File) ([]byte, error) {
+	info, err := leafseal.Inspect(f.Bytes(), leafseal.Options{Name: path, Format: f.Format()})
+	if err != nil {
+		return nil, err
+	}
+	o := migrate.SopsOptions{Format: f.Format(), Comments: info.SealedComments || !f.Rule().KeepComments, Now: e.now()}
+	for _, v := range info.Values {
+		o.Secret = append(o.Secret, v.Sealed)
+	}
+	readers, err := e.withRecipients(f.Readers())
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range readers {
+		if !migrate.SopsTakes(r.Key) {
+			return nil, &leafseal.Error{File: path, Err: fmt.Errorf("sops has no way to encrypt to the key of reader %s", names([]leafseal.Reader{r})), Hint: "only age keys can be exported to"}
+		}
+		o.To = append(o.To, migrate.SopsRecipient{Key: r.Key, Recipient: r.Recipient})
+	}
+	data, notes, err := migrate.WriteSops(f.Plaintext(), o)
+	if err != nil {
+		return nil, foreignError(path, err)
+	}
+	for _, note := range notes {
+		e.say("%s: %s", path, note)
+	}
+	return data, nil
+}

@@ -1,0 +1,847 @@
+package migrate
+
+import (
+	"bytes"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"math/big"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"filippo.io/age"
+	"filippo.io/age/armor"
+	"gopkg.in/yaml.v3"
+
+	"github.com/leafseal/leafseal/internal/span"
+)
+
+// sopsVersion is the version of sops whose format is written.
+const sopsVersion = "3.13.3"
+
+// SopsRecipient is an age key that sops can encrypt to.
+type SopsRecipient struct {
+	Key       string
+	Recipient age.Recipient
+}
+
+// SopsOptions say how WriteSops writes a file.
+type SopsOptions struct {
+	Format   string // as in internal/span
+	Secret   []bool // for each value of the plaintext: encrypt it
+	Comments bool   // encrypt comments
+	To       []SopsRecipient
+	Now      time.Time
+}
+
+// WriteSops encrypts a document so that sops opens it with any of the keys and
+// has the same data. More may be encrypted than was asked for, where sops's
+// rules cannot tell values apart: notes say so.
+//
+// The *Error it returns wraps ErrUnsupported: what sops refuses, or would
+// change on the way, is refused by name.
+func WriteSops(plain []byte, o SopsOptions) (out []byte, notes []string, err error) {
+	w := &sopsWriter{SopsOptions: o, plain: plain, key: make([]byte, 32), mac: newMAC(false)}
+	rand.Read(w.key)
+	switch o.Format {
+	case "yaml":
+		if first := bytes.TrimLeft(plain, " \t\r\n\ufeff"); len(first) > 0 && first[0] == '{' && json.Valid(bytes.TrimPrefix(plain, []byte("\ufeff"))) {
+			o.Format = "json"
+			err = w.json()
+		} else {
+			err = w.yaml()
+		}
+	case "json":
+		err = w.json()
+	case "dotenv":
+		err = w.dotenv()
+	case "text":
+		o.Format = "binary"
+		err = w.binary()
+	default:
+		err = fail(ErrUnsupported, "sops has no format %s", o.Format)
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	return w.out, w.notes, w.proof(o.Format)
+}
+
+type sopsWriter struct {
+	SopsOptions
+	plain []byte
+	key   []byte
+	mac   mac
+	clear string   // unencrypted_regex, or ""
+	docs  []branch // the plaintext as sops sees it
+	out   []byte
+	notes []string
+}
+
+// proof reads what was written as sops does, and compares.
+func (w *sopsWriter) proof(format string) error {
+	s, err := loadSops(w.out, format)
+	if err == nil {
+		s.key = w.key
+		_, err = s.open()
+	}
+	if err != nil {
+		return fmt.Errorf("what was written for sops does not open: %w", err)
+	}
+	var was, is []any
+	for _, t := range w.docs {
+		was = flatten(was, t)
+	}
+	for _, t := range s.docs {
+		is = flatten(is, t)
+	}
+	if !slices.EqualFunc(was, is, sameValue) {
+		return fail(ErrUnsupported, "sops would read other values than stand here")
+	}
+	return nil
+}
+
+// token encrypts a value or comment for its place; "" stays empty.
+func (w *sopsWriter) token(v any, path []string) (string, error) {
+	typ, plain, ok := plaintext(v)
+	if c, isComment := v.(commentText); isComment {
+		typ, plain, ok = "comment", []byte(c), true
+	}
+	if !ok {
+		return "", fail(ErrUnsupported, "a value of a kind that sops does not know")
+	}
+	if len(plain) == 0 {
+		return "", nil
+	}
+	return w.seal(plain, typ, additionalData(path))
+}
+
+func (w *sopsWriter) seal(plain []byte, typ, ad string) (string, error) {
+	iv := make([]byte, 32)
+	rand.Read(iv)
+	gcm, err := newGCM(w.key, len(iv))
+	if err != nil {
+		return "", err
+	}
+	b := gcm.Seal(nil, iv, plain, []byte(ad))
+	n := len(b) - gcm.Overhead()
+	enc := base64.StdEncoding.EncodeToString
+	return fmt.Sprintf("ENC[AES256_GCM,data:%s,iv:%s,tag:%s,type:%s]", enc(b[:n]), enc(iv), enc(b[n:]), typ), nil
+}
+
+// field is a field of the metadata: a text, or the age keys.
+type field struct{ name, value string }
+
+// metadata returns the fields, in the order of sops.
+func (w *sopsWriter) metadata() (keys []ageEntry, fields []field, err error) {
+	for _, to := range w.To {
+		var b bytes.Buffer
+		a := armor.NewWriter(&b)
+		f, err := age.Encrypt(a, to.Recipient)
+		if err == nil {
+			_, err = f.Write(w.key)
+		}
+		if err == nil {
+			err = f.Close()
+		}
+		if err == nil {
+			err = a.Close()
+		}
+		if err != nil {
+			return nil, nil, fmt.Errorf("wrapping the data key: %w", err)
+		}
+		keys = append(keys, ageEntry{to.Key, b.String()})
+	}
+	now := w.Now.UTC().Format(time.RFC3339)
+	mac, err := w.seal(w.mac.sum(), "str", now)
+	rule := field{"unencrypted_suffix", defaultSuffix}
+	if w.clear != "" {
+		rule = field{"unencrypted_regex", w.clear}
+	} else if w.hasSuffix() { // or sops would leave them in clear
+		rule = field{"unencrypted_regex", `^\b$`} // matches nothing
+	}
+	return keys, []field{{"lastmodified", now}, {"mac", mac}, rule, {"version", sopsVersion}}, err
+}
+
+// hasSuffix reports whether a key ends in the suffix that sops heeds by
+// default.
+func (w *sopsWriter) hasSuffix() bool {
+	found := false
+	for _, d := range w.docs {
+		eachPath(d, nil, func(_ *leaf, path []string) {
+			found = found || slices.ContainsFunc(path, func(k string) bool { return strings.HasSuffix(k, defaultSuffix) })
+		})
+	}
+	return found
+}
+
+// eachPath visits all leaves of a tree, comments too.
+func eachPath(v any, path []string, visit func(l *leaf, path []string)) {
+	switch v := v.(type) {
+	case branch:
+		for _, it := range v {
+			if it.comment != nil {
+				visit(it.comment, path)
+			} else {
+				eachPath(it.value, append(path[:len(path):len(path)], it.key), visit)
+			}
+		}
+	case list:
+		for _, e := range v {
+			eachPath(e, path, visit)
+		}
+	case *leaf:
+		visit(v, path)
+	}
+}
+
+// choose finds a rule of sops's that leaves in clear what may be so, and
+// nothing else: a list of keys. secret tells what must be encrypted.
+func (w *sopsWriter) choose(secret func(*leaf) bool) {
+	taken := map[string]bool{} // keys above something secret
+	for _, d := range w.docs {
+		eachPath(d, nil, func(l *leaf, path []string) {
+			if secret(l) {
+				for _, k := range path {
+					taken[k] = true
+				}
+			}
+		})
+	}
+	var keys, more []string
+	for _, d := range w.docs {
+		eachPath(d, nil, func(l *leaf, path []string) {
+			if l.isComment || secret(l) {
+				return
+			}
+			i := slices.IndexFunc(path, func(k string) bool { return !taken[k] && utf8.ValidString(k) })
+			if name := pathName(path); i < 0 && !slices.Contains(more, name) {
+				more = append(more, name)
+			} else if i >= 0 && !slices.Contains(keys, path[i]) {
+				keys = append(keys, path[i])
+			}
+		})
+	}
+	if len(keys) > 0 {
+		slices.Sort(keys)
+		for i, k := range keys {
+			keys[i] = regexp.QuoteMeta(k)
+		}
+		w.clear = "^(" + strings.Join(keys, "|") + ")$"
+	}
+	if len(more) > 0 {
+		w.notes = append(w.notes, "in clear here, but encrypted for sops, whose rules cannot tell them from secret ones: "+strings.Join(more, ", "))
+	}
+}
+
+// encrypt walks over the document as sops will, encrypts what its rule says,
+// and adds all values to the MAC. put gets the tokens.
+func (w *sopsWriter) encrypt(put func(l *leaf, token string) error) error {
+	rules := &rules{unSuffix: "\x00none"}
+	if w.clear != "" {
+		re, err := regexp.Compile(w.clear)
+		if err != nil {
+			return err
+		}
+		rules.unSuffix, rules.unRegex = "", re
+	}
+	for _, d := range w.docs {
+		if err := rules.walk(d, func(l *leaf, path []string, encrypted bool) error {
+			if !l.isComment {
+				if err := w.mac.add(l, path); err != nil {
+					return err
+				}
+			}
+			if !encrypted || l.isComment && !w.Comments {
+				return nil
+			}
+			v := l.value
+			if l.isComment {
+				v = commentText(l.text)
+			}
+			token, err := w.token(v, path)
+			if err != nil {
+				return l.fail(path, ErrUnsupported, "sops cannot hold it")
+			}
+			if token == "" {
+				return nil
+			}
+			return put(l, token)
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *sopsWriter) binary() error {
+	l := &leaf{value: string(w.plain)}
+	w.docs = []branch{{{key: "data", value: l}}}
+	var data string
+	if err := w.encrypt(func(_ *leaf, token string) error { data = token; return nil }); err != nil {
+		return err
+	}
+	w.out = []byte("{\n\t\"data\": \"" + data + "\"\n}\n")
+	return w.attachJSON()
+}
+
+func (w *sopsWriter) json() error {
+	if !utf8.Valid(w.plain) {
+		return fail(ErrUnsupported, "it is not valid UTF-8, which sops would change")
+	}
+	if !json.Valid(w.plain) {
+		return fail(ErrUnsupported, "not JSON as sops reads it: it takes no byte order mark")
+	}
+	tree, spans, err := jsonTree(w.plain)
+	if err != nil {
+		return err
+	}
+	w.docs = []branch{tree}
+	if err := w.jsonFits(spans); err != nil {
+		return err
+	}
+	at := map[*span.Span]bool{} // secret
+	for i := range spans {
+		at[&spans[i]] = w.Secret[i]
+	}
+	w.choose(func(l *leaf) bool { return at[l.at.(*span.Span)] })
+	var edits []edit
+	if err := w.encrypt(func(l *leaf, token string) error {
+		sp := l.at.(*span.Span)
+		edits = append(edits, edit{sp.Start, sp.End, `"` + token + `"`})
+		return nil
+	}); err != nil {
+		return err
+	}
+	w.out = apply(w.plain, edits)
+	return w.attachJSON()
+}
+
+// jsonFits refuses what sops does not take, or does not give back.
+func (w *sopsWriter) jsonFits(spans []span.Span) error {
+	if len(w.Secret) != len(spans) {
+		return fail(ErrUnsupported, "its values could not be told apart")
+	}
+	if len(spans) == 0 {
+		return fail(ErrUnsupported, "an empty document: sops has nothing to encrypt in it")
+	}
+	for _, sp := range spans {
+		text := w.plain[sp.Start:sp.End]
+		refuse := func(why string) error {
+			e := fail(ErrUnsupported, "%s", why)
+			e.Line, e.Key = lineOf(w.plain, sp.Start), pathName(strings.Split(dotted(sp.Path), "."))
+			return e
+		}
+		switch {
+		case sp.Path[0].Key == metaKey:
+			return refuse("the key \"sops\" is reserved for sops's metadata")
+		case hasSurrogate(text):
+			return refuse("half a surrogate pair, which sops would replace")
+		case (text[0] == '-' || '0' <= text[0] && text[0] <= '9') && !keepsNumber(string(text)):
+			return refuse("a number that sops would round: put it in quotes")
+		}
+	}
+	if at := duplicateKey(w.plain); at >= 0 {
+		e := fail(ErrUnsupported, "a key stands there twice, and readers differ on which one counts")
+		e.Line = lineOf(w.plain, at)
+		return e
+	}
+	return nil
+}
+
+// duplicateKey returns where a key of JSON stands for the second time, or -1.
+func duplicateKey(src []byte) int {
+	dec := json.NewDecoder(bytes.NewReader(src))
+	var keys []map[string]bool // nil in a list
+	key := false
+	for {
+		t, err := dec.Token()
+		if err != nil {
+			return -1
+		}
+		switch t {
+		case json.Delim('{'):
+			keys, key = append(keys, map[string]bool{}), true
+			continue
+		case json.Delim('['):
+			keys, key = append(keys, nil), false
+			continue
+		case json.Delim('}'), json.Delim(']'):
+			keys = keys[:len(keys)-1]
+		default:
+			if name, ok := t.(string); ok && key {
+				if top := keys[len(keys)-1]; top[name] {
+					return int(dec.InputOffset()) - 1
+				} else {
+					top[name] = true
+				}
+				key = false
+				continue
+			}
+		}
+		key = len(keys) > 0 && keys[len(keys)-1] != nil
+	}
+}
+
+func hasSurrogate(text []byte) bool {
+	if text[0] != '"' || !bytes.Contains(text, []byte(`\u`)) {
+		return false
+	}
+	var s string
+	return json.Unmarshal(text, &s) != nil || strings.ContainsRune(s, utf8.RuneError) && !bytes.ContainsRune(text, utf8.RuneError) && !bytes.Contains(bytes.ToLower(text), []byte(`\ufffd`))
+}
+
+// keepsNumber reports whether a decimal number is the same number once sops
+// has read and written it.
+func keepsNumber(text string) bool {
+	var l leaf
+	b := &jsonBuild{src: []byte(text), spans: []span.Span{{End: len(text)}}}
+	if v, ok := b.value(0).(*leaf); ok && b.err == nil {
+		l = *v
+	}
+	_, after, ok := plaintext(l.value)
+	if !ok || len(text) > 400 {
+		return false
+	}
+	x, ok1 := new(big.Rat).SetString(text)
+	y, ok2 := new(big.Rat).SetString(string(after))
+	return ok1 && ok2 && x.Cmp(y) == 0
+}
+
+// attachJSON adds the metadata as the last member of the root.
+func (w *sopsWriter) attachJSON() error {
+	keys, fields, err := w.metadata()
+	if err != nil {
+		return err
+	}
+	type entry struct {
+		Enc       string `json:"enc"`
+		Recipient string `json:"recipient"`
+	}
+	var b bytes.Buffer
+	b.WriteString("{")
+	var list []entry
+	for _, k := range keys {
+		list = append(list, entry{k.enc, k.recipient})
+	}
+	put := func(name string, v any) {
+		text, _ := json.Marshal(v) // strings only
+		fmt.Fprintf(&b, "%q:%s", name, text)
+	}
+	put("age", list)
+	for _, f := range fields {
+		b.WriteByte(',')
+		put(f.name, f.value)
+	}
+	b.WriteString("}")
+	var pretty bytes.Buffer
+	if err := json.Indent(&pretty, b.Bytes(), "\t", "\t"); err != nil {
+		return err
+	}
+	end := bytes.LastIndexByte(w.out, '}')
+	head := bytes.TrimRight(w.out[:end], " \t\r\n")
+	comma := ",\n"
+	if head[len(head)-1] == '{' {
+		comma = "\n"
+	}
+	w.out = slices.Concat(head, []byte(comma+"\t\"sops\": "), pretty.Bytes(), []byte("\n"), w.out[end:])
+	return nil
+}
+
+func (w *sopsWriter) dotenv() error {
+	if i := bytes.IndexByte(w.plain, '\r'); i >= 0 && bytes.Contains(w.plain, []byte("\r\n")) {
+		e := fail(ErrUnsupported, "its lines end in CRLF, which sops takes for a part of values")
+		e.Line, e.Hint = lineOf(w.plain, i), "convert it to LF"
+		return e
+	}
+	spans, err := span.Dotenv.Find(w.plain)
+	if err != nil {
+		return spanError(w.plain, err)
+	}
+	secret := map[int]bool{} // lines
+	i := 0
+	for _, sp := range spans {
+		if sp.Kind != span.Value {
+			continue
+		}
+		if i == len(w.Secret) {
+			break
+		}
+		from, to := lineOf(w.plain, sp.Start), lineOf(w.plain, sp.End)
+		if from != to {
+			e := fail(ErrUnsupported, "a value of several lines: sops reads line by line")
+			e.Line, e.Hint = from, `write it as one line, with \n in double quotes`
+			return e
+		}
+		secret[from] = w.Secret[i]
+		i++
+	}
+	if i != len(w.Secret) {
+		return fail(ErrUnsupported, "its values could not be told apart")
+	}
+	var doc branch
+	at := map[*leaf]edit{}
+	for pos, n := 0, 1; pos < len(w.plain); n++ {
+		end := lineEnd(w.plain, pos)
+		line := string(w.plain[pos:end])
+		key, value, ok := strings.Cut(line, "=")
+		refuse := func(why string) error {
+			e := fail(ErrUnsupported, "%s", why)
+			e.Line = n
+			return e
+		}
+		switch {
+		case line == "":
+		case line[0] == '#':
+			l := &leaf{isComment: true, text: line[1:], line: n}
+			doc, at[l] = append(doc, item{comment: l}), edit{start: pos + 1, end: end}
+		case !ok:
+			return refuse("a line that sops does not take: neither KEY=VALUE nor a comment from its start")
+		case strings.HasPrefix(key, metaKey+"_"):
+			return refuse("a name that begins with sops_, which is reserved for sops's metadata")
+		case !secret[n] && strings.TrimLeft(key, " \t") != key && strings.Contains(key, "#"):
+			return refuse("an indented comment, which sops takes for a name")
+		default:
+			l := &leaf{value: unescapeLines(value), line: n}
+			doc, at[l] = append(doc, item{key: key, value: l}), edit{start: pos + len(key) + 1, end: end}
+		}
+		pos = end + 1
+	}
+	w.docs = []branch{doc}
+	w.choose(func(l *leaf) bool { return !l.isComment && secret[l.line] })
+	var edits []edit
+	if err := w.encrypt(func(l *leaf, token string) error {
+		e := at[l]
+		e.text = token
+		edits = append(edits, e)
+		return nil
+	}); err != nil {
+		return err
+	}
+	w.out = apply(w.plain, edits)
+	if len(w.out) > 0 && w.out[len(w.out)-1] != '\n' {
+		w.out = append(w.out, '\n')
+	}
+	keys, fields, err := w.metadata()
+	if err != nil {
+		return err
+	}
+	for i, k := range keys {
+		w.out = fmt.Appendf(w.out, "sops_age__list_%d__map_enc=%s\nsops_age__list_%d__map_recipient=%s\n", i, strings.ReplaceAll(k.enc, "\n", `\n`), i, k.recipient)
+	}
+	for _, f := range fields {
+		w.out = fmt.Appendf(w.out, "sops_%s=%s\n", f.name, f.value)
+	}
+	return nil
+}
+
+func (w *sopsWriter) yaml() error {
+	d, err := loadYAMLDocs(w.plain)
+	if err != nil {
+		return err
+	}
+	w.docs = d.trees
+	if err := w.yamlFits(d); err != nil {
+		return err
+	}
+	secret := map[*yaml.Node]bool{}
+	i := 0
+	byStart := map[int]bool{}
+	for _, sp := range d.spans {
+		if sp.Kind == span.Value {
+			if i == len(w.Secret) {
+				break
+			}
+			byStart[sp.Start] = w.Secret[i]
+			i++
+		}
+	}
+	if i != len(w.Secret) {
+		return fail(ErrUnsupported, "its values could not be told apart")
+	}
+	for n, sp := range d.at {
+		secret[n] = byStart[sp.Start]
+	}
+	w.choose(func(l *leaf) bool {
+		if l.isComment {
+			return w.Comments
+		}
+		return secret[l.at.(*yaml.Node)]
+	})
+	var edits []edit
+	comments := map[string][]string{} // tokens by text, in order
+	if err := w.encrypt(func(l *leaf, token string) error {
+		if l.isComment {
+			key := strings.TrimSpace(l.text)
+			comments[key] = append(comments[key], token)
+			return nil
+		}
+		sp := d.spanOf(l)
+		if sp == nil {
+			return l.fail(nil, ErrUnsupported, "an alias: sops would write out what it stands for")
+		}
+		edits = append(edits, edit{sp.Start, sp.End, token})
+		return nil
+	}); err != nil {
+		return err
+	}
+	for _, sp := range d.spans {
+		if sp.Kind != span.Comment || !w.Comments {
+			continue
+		}
+		key := string(w.plain[sp.Start:sp.End])
+		tokens := comments[key]
+		if len(tokens) == 0 {
+			e := fail(ErrUnsupported, "a comment in a place where sops would lose it")
+			e.Line = lineOf(w.plain, sp.Start)
+			return e
+		}
+		comments[key] = tokens[1:]
+		edits = append(edits, edit{bytes.LastIndexByte(w.plain[:sp.Start], '#') + 1, sp.End, tokens[0]})
+	}
+	return w.attachYAML(d, edits)
+}
+
+// attachYAML adds the metadata to each document.
+func (w *sopsWriter) attachYAML(d *yamlDocs, edits []edit) error {
+	keys, fields, err := w.metadata()
+	if err != nil {
+		return err
+	}
+	ends := documentEnds(w.plain)
+	if len(ends) != len(d.nodes) {
+		return fail(ErrUnsupported, "its documents could not be told apart")
+	}
+	for i, n := range d.nodes {
+		indent := strings.Repeat(" ", n.Content[0].Content[0].Column-1)
+		br := eol(w.plain)
+		var b strings.Builder
+		if end := ends[i]; end > 0 && w.plain[end-1] != '\n' {
+			b.WriteString(br)
+		}
+		line := func(format string, args ...any) { b.WriteString(indent + fmt.Sprintf(format, args...) + br) }
+		line("sops:")
+		line("    age:")
+		for _, k := range keys {
+			line("        - enc: |")
+			for l := range strings.SplitSeq(strings.TrimSuffix(k.enc, "\n"), "\n") {
+				line("            %s", l)
+			}
+			line("          recipient: %s", k.recipient)
+		}
+		for _, f := range fields {
+			value := f.value
+			if f.name != "mac" && f.name != "version" && f.name != "unencrypted_suffix" {
+				value = `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(value) + `"`
+			}
+			line("    %s: %s", f.name, value)
+		}
+		edits = append(edits, edit{ends[i], ends[i], b.String()})
+	}
+	w.out = apply(w.plain, edits)
+	return nil
+}
+
+// documentEnds returns where the documents of a stream end: in front of the
+// next "---" or "...", or at the end.
+func documentEnds(src []byte) (ends []int) {
+	content := false
+	for at := 0; at < len(src); {
+		end := lineEnd(src, at)
+		line := src[at:end]
+		mark := len(line) >= 3 && (string(line[:3]) == "---" || string(line[:3]) == "...") && (len(line) == 3 || bytes.ContainsRune([]byte(" \t\r"), rune(line[3])))
+		text := bytes.TrimSpace(line)
+		if mark {
+			if content {
+				ends = append(ends, at)
+			}
+			content = len(bytes.TrimSpace(line[3:])) > 0 && line[0] == '-'
+		} else if len(text) > 0 && text[0] != '#' && text[0] != '%' {
+			content = true
+		}
+		at = end + 1
+	}
+	if content {
+		ends = append(ends, len(src))
+	}
+	return ends
+}
+
+// yamlFits refuses what sops does not take, or does not give back.
+func (w *sopsWriter) yamlFits(d *yamlDocs) error {
+	var refused error
+	refuse := func(n *yaml.Node, format string, args ...any) {
+		if refused == nil {
+			e := fail(ErrUnsupported, format, args...)
+			e.Line = n.Line
+			refused = e
+		}
+	}
+	if bytes.HasPrefix(w.plain, []byte("%")) || bytes.Contains(w.plain, []byte("\n%")) {
+		for at := 0; at < len(w.plain); at = lineEnd(w.plain, at) + 1 {
+			if w.plain[at] == '%' {
+				return fail(ErrUnsupported, "a directive of YAML (%%YAML, %%TAG), which sops does not take")
+			}
+		}
+	}
+	var walk func(n *yaml.Node)
+	walk = func(n *yaml.Node) {
+		if n.Kind == yaml.AliasNode {
+			refuse(n, "an alias, which sops writes out: the anchors would be gone")
+			return
+		}
+		if n.Kind == yaml.MappingNode && n.Style&yaml.FlowStyle == 0 {
+			for i := 0; i < len(n.Content); i += 2 {
+				if n.Content[i].Value == metaKey && slices.Contains(d.roots(), n) {
+					refuse(n.Content[i], "the key \"sops\" is reserved for sops's metadata")
+				}
+			}
+		}
+		if n.Style&yaml.TaggedStyle != 0 {
+			refuse(n, "a tag (%.30s), which sops drops", n.Tag)
+		}
+		if n.Kind == yaml.ScalarNode {
+			if why := scalarFits(n); why != "" {
+				refuse(n, "%s", why)
+			}
+		}
+		for _, c := range n.Content {
+			walk(c)
+		}
+	}
+	for i, n := range d.nodes {
+		root := n.Content[0]
+		if root.Kind != yaml.MappingNode || len(root.Content) == 0 {
+			refuse(n, "an empty document: sops has nothing to encrypt in it")
+		} else if root.Style&yaml.FlowStyle != 0 {
+			refuse(root, "a document in braces, which has no place for sops's metadata")
+		}
+		walk(root)
+		if refused == nil && !survives(d.trees[i]) {
+			refuse(root, "a text that sops would write back wrongly: one of several lines that begins with blanks or a tab")
+		}
+	}
+	if len(d.nodes) == 0 && refused == nil {
+		return fail(ErrUnsupported, "an empty document: sops has nothing to encrypt in it")
+	}
+	return refused
+}
+
+func (d *yamlDocs) roots() (roots []*yaml.Node) {
+	for _, n := range d.nodes {
+		roots = append(roots, n.Content[0])
+	}
+	return roots
+}
+
+var (
+	yamlInt   = lazy(`^[-+]?(0x[0-9a-fA-F]+|0o[0-7]+|[0-9]+)$`)
+	yamlFloat = lazy(`^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$`)
+)
+
+// scalarFits says why a scalar would not come back from sops as it is for
+// readers of YAML 1.2; "" if it would.
+func scalarFits(n *yaml.Node) string {
+	if n.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle|yaml.LiteralStyle|yaml.FoldedStyle) != 0 {
+		return ""
+	}
+	var v any
+	if n.Decode(&v) != nil {
+		return "a value that is not what its tag says"
+	}
+	switch v := v.(type) {
+	case time.Time:
+		if n.Value != v.Format(time.RFC3339Nano) {
+			return "a date, which sops turns into a time: put it in quotes"
+		}
+	case int, int64, uint64, float64:
+		text := strings.TrimPrefix(n.Value, "+")
+		if n.Value != text {
+			return "a number with a plus sign, which sops takes away: put it in quotes"
+		}
+		if f, ok := v.(float64); ok && (f != f || f > 1e308 || f < -1e308) {
+			return "" // .nan, .inf
+		}
+		switch {
+		case yamlInt().MatchString(text) && !strings.Contains(text, "o") && !strings.Contains(text, "x"):
+			if digits := strings.TrimPrefix(text, "-"); len(digits) > 1 && digits[0] == '0' {
+				return "a number with a zero in front, which readers of YAML take differently: put it in quotes"
+			}
+			if _, ok := v.(int); !ok {
+				return "a number that sops would round: put it in quotes"
+			}
+		case yamlInt().MatchString(text):
+			if _, ok := v.(int); !ok {
+				return "a number that sops would round: put it in quotes"
+			}
+		case !yamlFloat().MatchString(text):
+			return "a number whose spelling readers of YAML take differently: put it in quotes"
+		default:
+			x, ok := new(big.Rat).SetString(strings.TrimSuffix(strings.Replace(text, ".e", "e", 1), "."))
+			_, after, ok2 := plaintext(v)
+			y, ok3 := new(big.Rat).SetString(string(after))
+			if !ok || !ok2 || !ok3 || x.Cmp(y) != 0 {
+				return "a number that sops would round: put it in quotes"
+			}
+		}
+	}
+	return ""
+}
+
+// survives writes a tree as sops does when it decrypts, and reads it again.
+func survives(tree branch) bool {
+	var b bytes.Buffer
+	enc := yaml.NewEncoder(&b)
+	enc.SetIndent(4)
+	if enc.Encode(sopsNode(tree)) != nil || enc.Close() != nil {
+		return false
+	}
+	d, err := loadYAMLDocs(b.Bytes())
+	return err == nil && len(d.trees) == 1 && slices.EqualFunc(flatten(nil, tree), flatten(nil, d.trees[0]), func(a, b any) bool {
+		if f, ok := a.(float64); ok { // 1.0 becomes 1
+			if i, ok := b.(int); ok {
+				return f == float64(i)
+			}
+		}
+		return sameValue(a, b)
+	})
+}
+
+func sopsNode(v any) *yaml.Node {
+	n := &yaml.Node{}
+	switch v := v.(type) {
+	case branch:
+		n.Kind = yaml.MappingNode
+		for _, it := range v {
+			if it.comment == nil {
+				key := &yaml.Node{}
+				if key.Encode(it.key) != nil {
+					return n
+				}
+				n.Content = append(n.Content, key, sopsNode(it.value))
+			}
+		}
+	case list:
+		n.Kind = yaml.SequenceNode
+		for _, e := range v {
+			if l, ok := e.(*leaf); !ok || !l.comment() {
+				n.Content = append(n.Content, sopsNode(e))
+			}
+		}
+	case *leaf:
+		if n.Encode(v.value) != nil {
+			return &yaml.Node{}
+		}
+	}
+	return n
+}
+
+// SopsTakes reports whether sops can encrypt to a key: age's own kinds, those
+// of plugins but for tags, which it takes for a plugin's.
+func SopsTakes(key string) bool {
+	return strings.HasPrefix(key, "age1") && !strings.HasPrefix(key, "age1tag1") && !strings.HasPrefix(key, "age1tagpq1")
+}

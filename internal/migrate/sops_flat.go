@@ -18,7 +18,7 @@ import (
 
 // loadJSON reads an encrypted object.
 func (s *sopsFile) loadJSON() (map[string]any, error) {
-	tree, spans, err := jsonTree(s.src)
+	tree, _, err := jsonTree(s.src)
 	if err != nil {
 		return nil, err
 	}
@@ -29,7 +29,7 @@ func (s *sopsFile) loadJSON() (map[string]any, error) {
 		return nil, fail(ErrForeign, "there is no metadata of sops in it")
 	}
 	s.docs = []branch{slices.DeleteFunc(tree, func(it item) bool { return it.key == metaKey })}
-	s.plain = func() ([]byte, error) { return s.plainJSON(spans) }
+	s.plain = s.plainJSON
 	return whole.Sops, nil
 }
 
@@ -128,7 +128,17 @@ func (b *jsonBuild) value(depth int) any {
 
 // plainJSON puts the values into the place of their tokens, and takes the
 // metadata out, and the elements that were comments.
-func (s *sopsFile) plainJSON(spans []span.Span) ([]byte, error) {
+func (s *sopsFile) plainJSON() ([]byte, error) {
+	if s.format == "binary" {
+		for _, it := range s.docs[0] {
+			if l, ok := it.value.(*leaf); ok && it.key == "data" && len(s.docs[0]) == 1 {
+				if text, ok := l.value.(string); ok {
+					return []byte(text), nil
+				}
+			}
+		}
+		return nil, fail(ErrUnsupported, "not a binary file of sops: it should hold one text, data")
+	}
 	var edits []edit
 	gone := [][]span.Step{{{Kind: "str", Key: metaKey}}}
 	err := s.rules.walk(s.docs[0], func(l *leaf, path []string, _ bool) error {
@@ -162,16 +172,6 @@ func (s *sopsFile) plainJSON(spans []span.Span) ([]byte, error) {
 	})
 	if err != nil {
 		return nil, err
-	}
-	if s.format == "binary" {
-		for _, it := range s.docs[0] {
-			if l, ok := it.value.(*leaf); ok && it.key == "data" && len(s.docs[0]) == 1 {
-				if text, ok := l.value.(string); ok {
-					return []byte(text), nil
-				}
-			}
-		}
-		return nil, fail(ErrUnsupported, "not a binary file of sops: it should hold one text, data")
 	}
 	plain := apply(s.src, edits)
 	for i := len(gone) - 1; i >= 0; i-- {

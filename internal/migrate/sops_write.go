@@ -404,7 +404,7 @@ func keepsNumber(text string) bool {
 		l = *v
 	}
 	_, after, ok := plaintext(l.value)
-	if !ok || len(text) > 400 {
+	if !ok || len(text) > 400 || text[0] == '-' && strings.Trim(text, "-0.") == "" { // -0 loses its sign
 		return false
 	}
 	x, ok1 := new(big.Rat).SetString(text)
@@ -572,6 +572,10 @@ func (w *sopsWriter) yaml() error {
 		}
 		return secret[l.at.(*yaml.Node)]
 	})
+	inBraces := map[*yaml.Node]bool{} // or brackets, where a token needs quotes
+	for _, n := range d.nodes {
+		markBraces(n, false, inBraces)
+	}
 	var edits []edit
 	comments := map[string][]string{} // tokens by text, in order
 	if err := w.encrypt(func(l *leaf, token string) error {
@@ -583,6 +587,12 @@ func (w *sopsWriter) yaml() error {
 		sp := d.spanOf(l)
 		if sp == nil {
 			return l.fail(nil, ErrUnsupported, "an alias: sops would write out what it stands for")
+		}
+		if inBraces[l.at.(*yaml.Node)] {
+			token = `"` + token + `"`
+		}
+		if sp.Start > 0 && w.plain[sp.Start-1] == ':' { // {"a":1}
+			token = " " + token
 		}
 		edits = append(edits, edit{sp.Start, sp.End, token})
 		return nil
@@ -604,6 +614,13 @@ func (w *sopsWriter) yaml() error {
 		edits = append(edits, edit{bytes.LastIndexByte(w.plain[:sp.Start], '#') + 1, sp.End, tokens[0]})
 	}
 	return w.attachYAML(d, edits)
+}
+
+func markBraces(n *yaml.Node, in bool, marked map[*yaml.Node]bool) {
+	marked[n] = in
+	for _, c := range n.Content {
+		markBraces(c, in || n.Style&yaml.FlowStyle != 0, marked)
+	}
 }
 
 // attachYAML adds the metadata to each document.
@@ -767,6 +784,8 @@ func scalarFits(n *yaml.Node) string {
 			return "" // .nan, .inf
 		}
 		switch {
+		case text[0] == '-' && strings.Trim(text, "-0.") == "":
+			return "a number whose sign sops would drop: put it in quotes"
 		case yamlInt().MatchString(text) && !strings.Contains(text, "o") && !strings.Contains(text, "x"):
 			if digits := strings.TrimPrefix(text, "-"); len(digits) > 1 && digits[0] == '0' {
 				return "a number with a zero in front, which readers of YAML take differently: put it in quotes"
@@ -802,6 +821,7 @@ func survives(tree branch) bool {
 	}
 	d, err := loadYAMLDocs(b.Bytes())
 	return err == nil && len(d.trees) == 1 && slices.EqualFunc(flatten(nil, tree), flatten(nil, d.trees[0]), func(a, b any) bool {
+		a = onlyBreaks(a)
 		if f, ok := a.(float64); ok { // 1.0 becomes 1
 			if i, ok := b.(int); ok {
 				return f == float64(i)
@@ -809,6 +829,15 @@ func survives(tree branch) bool {
 		}
 		return sameValue(a, b)
 	})
+}
+
+// onlyBreaks puts "" for a text of line breaks, which sops's library writes
+// rightly, and this one does not.
+func onlyBreaks(v any) any {
+	if s, ok := v.(string); ok && strings.Trim(s, "\n") == "" {
+		return ""
+	}
+	return v
 }
 
 func sopsNode(v any) *yaml.Node {
@@ -833,7 +862,7 @@ func sopsNode(v any) *yaml.Node {
 			}
 		}
 	case *leaf:
-		if n.Encode(v.value) != nil {
+		if n.Encode(onlyBreaks(v.value)) != nil {
 			return &yaml.Node{}
 		}
 	}

@@ -1,0 +1,370 @@
+package migrate
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"filippo.io/age"
+	"gopkg.in/yaml.v3"
+
+	"github.com/leafseal/leafseal/internal/span"
+)
+
+const sopsModule = "github.com/getsops/sops/v3/cmd/sops@v3.13.3"
+
+// realSops is the program that these tests talk to. In CI it is installed if
+// it is not there; elsewhere tests without it are skipped.
+func realSops(t *testing.T) string {
+	t.Helper()
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Join(cache, "leafseal-bench", "v3.13.3")
+	local := filepath.Join(dir, "sops")
+	if _, err := os.Stat(local); err == nil {
+		return local
+	}
+	if path, err := exec.LookPath("sops"); err == nil {
+		if out, err := exec.Command(path, "--version", "--disable-version-check").Output(); err == nil && bytes.Contains(out, []byte("3.13.3")) {
+			return path
+		}
+	}
+	if os.Getenv("CI") == "" {
+		t.Skip("sops 3.13.3 is not installed: go install " + sopsModule)
+	}
+	install := exec.Command("go", "install", sopsModule)
+	install.Env = append(os.Environ(), "GOBIN="+dir)
+	if out, err := install.CombinedOutput(); err != nil {
+		t.Fatalf("go install %s: %v\n%s", sopsModule, err, out)
+	}
+	return local
+}
+
+// lab is a folder with a key and the real sops.
+type lab struct {
+	t    *testing.T
+	sops string
+	dir  string
+	id   *age.X25519Identity
+}
+
+func newLab(t *testing.T) *lab {
+	l := &lab{t: t, sops: realSops(t), dir: t.TempDir()}
+	var err error
+	if l.id, err = age.GenerateX25519Identity(); err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+func (l *lab) run(args ...string) ([]byte, error) {
+	cmd := exec.Command(l.sops, args...)
+	cmd.Dir = l.dir
+	cmd.Env = []string{"HOME=" + l.dir, "PATH=" + os.Getenv("PATH"), "SOPS_AGE_KEY=" + l.id.String(), "SOPS_DISABLE_VERSION_CHECK=1"}
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	if err := cmd.Run(); err != nil {
+		return nil, fmt.Errorf("sops %s: %w: %s", strings.Join(args, " "), err, errs.String())
+	}
+	return out.Bytes(), nil
+}
+
+func (l *lab) write(name string, data []byte) {
+	l.t.Helper()
+	if err := os.WriteFile(filepath.Join(l.dir, name), data, 0o600); err != nil {
+		l.t.Fatal(err)
+	}
+}
+
+func (l *lab) encrypt(name string, data []byte, flags ...string) ([]byte, error) {
+	l.write(name, data)
+	return l.run(append(append([]string{"encrypt", "--age", l.id.Recipient().String()}, flags...), name)...)
+}
+
+func (l *lab) decrypt(name string, data []byte) ([]byte, error) {
+	l.write(name, data)
+	return l.run("decrypt", name)
+}
+
+// odd are documents that sops takes, by name.
+var odd = map[string]string{
+	"comments.yaml":  "# top\na: 1 # inline\nlist:\n  # first\n  - x\n  - y # of y\n  # last\nmap:\n  # in\n  k: v\n\n# end\n",
+	"only.yaml":      "list:\n  # nothing but this\n  []\nmap:\n  # and this\n  {}\n",
+	"multi.yaml":     "---\na: one\n---\n# second\nb: [1, two, 3.5]\n---\nc: {}\n",
+	"emptydoc.yaml":  "a: 1\n---\n---\nb: 2\n",
+	"empty.yaml":     "a: \"\"\nb: null\nc: ~\nd:\ne: {}\nf: []\ng: [\"\", null, {}]\n",
+	"dates.yaml":     "d: 2024-01-15\nt: 2001-12-14T21:59:43.1Z\nq: \"2024-01-15\"\nlist: [2024-01-15]\n",
+	"numbers.yaml":   "i: 42\nn: -7\nz: 0\nf: 3.25\ng: 1.0\nh: 0xFF\no: 0o17\ne: 1e3\nbig: 9223372036854775807\nnan: .nan\ninf: -.inf\nsmall: 0.000001\nlarge: 1e21\n",
+	"strings.yaml":   "a: \"true\"\nb: \"null\"\nc: \"42\"\nd: \"1e3\"\ne: \"0400\"\nf: yes\ng: \" x \"\nh: \"a: b\"\ni: \"#x\"\nj: '@x'\nk: \"-\"\nl: \"ENC[x]\"\nm: \"~\"\nn: \"=\"\no: \"<<\"\n",
+	"bools.yaml":     "t: true\nf: false\nT: True\nlist: [true, false, null]\n",
+	"nested.yaml":    "l:\n  - - a\n    - b\n  - - - c\n  - k: v\n    m:\n      - n: o\n  - []\n  - {}\nm: {a: [1, {b: 2}], c: {d: e}}\n",
+	"unicode.yaml":   "k\u00e9y: \u00fcber\nemoji: \U0001F600\n\"quoted key\": x\n\"\u4e2d\u6587\": \u4e2d\nnel: \"a\\u0085b\\u2028c\"\nctl: \"a\\x07b\"\n",
+	"lines.yaml":     "a: |\n  one\n  two\nb: |-\n  one\n  two\nc: |+\n  one\n\n\nd: >\n  folded\n  text\ne: \"a\\n\\nb\"\nf:\n  - |\n    in list\n    # no comment\nk: \"\\n\"\nl: \"x\\n \\ty\\n\"\n",
+	"keys.yaml":      "a.b: 1\n\"a:b\": 2\na:\n  b: 3\n\"\": 4\n\"x y\": 5\n? z\n: 6\n-dash: |\n  x\n  y\n",
+	"suffix.yaml":    "a_unencrypted: clear\nb: secret\nc_unencrypted:\n  d: clear\n  e: [1, 2.5, true, 2024-01-15, null, \"\"]\n",
+	"merge.yaml":     "base: &b {x: 1}\nuse:\n  <<: *b\n  y: 2\nanchor: &s text\nalias: *s\n",
+	"json.yaml":      "{\"a\": 1, \"b\": [true, \"x\"]}",
+	"same.yaml":      "list: [same, same, same]\nother: same\n",
+	"odd.json":       "{\"a\":[1,2.5,\"x\",null,{},[]],\"b\":{\"c_unencrypted\":true,\"d\":false},\"e\":\"\u00e9\\n\\u0000\\\"\",\"\":0,\"n\":-0.5,\"big\":1e21,\"one\":1.0,\"l\":[[1],[[\"\"]]],\"i\":9007199254740993}",
+	"deep.json":      "{\n  \"a\": {\n    \"b\": {\n      \"c\": [\n        {\"d\": 1},\n        {\"d\": 2}\n      ]\n    }\n  }\n}\n",
+	"plain.env":      "# c\nA=1\n\nB=\"x y\"\nC=a\\nb\nexport D=5\nE=\nF=a=b=c\nG='q' # tail\n#\n# end\nA=twice\n",
+	"plain.ini":      "; c\nglobal = 1\n[s]\na = b\n; of c\nc = \"x y\"\nempty =\nsemi = `a;b`\n\n[t]\na = \u00fcber\n",
+	"binary.pem":     "-----BEGIN X-----\nabc\n-----END X-----\n",
+	"notext.bin":     "\x00\x01\xff\xfe\r\n",
+	"windows.yaml":   "a: 1\r\nb: x\r\n# c\r\nc:\r\n  - d\r\n",
+	"indented.yaml":  "  a: 1\n  b:\n    - 2\n",
+	"longline.yaml":  "a: " + strings.Repeat("word ", 60) + "\n",
+	"k8s.yaml":       "apiVersion: v1\nkind: Secret\nmetadata:\n  name: x\ndata:\n  a.b: aGk=\nstringData:\n  c: hello\n",
+	"cert.yaml":      "tls:\n  key: |\n    -----BEGIN KEY-----\n    abc\n    -----END KEY-----\n  list:\n    - |\n      a\n      b\n    - c\n",
+	"inline.yaml":    "a: |  # why\n  x\n  y\nb: 1  # b\nc:  # of c\n  d: 2\n",
+	"onlynull.yaml":  "a:\n",
+	"leadspace.yaml": "a: \"  two\\nlines\"\nb: \"x\\n\\n\"\nc: \"\\ttab\"\n",
+}
+
+func formatOf(name string) string {
+	switch filepath.Ext(name) {
+	case ".yaml", ".yml":
+		return "yaml"
+	case ".json":
+		return "json"
+	case ".env":
+		return "dotenv"
+	case ".ini":
+		return "ini"
+	}
+	return "binary"
+}
+
+// TestOpenReal reads what the real sops writes, and has the data that sops
+// itself reads.
+func TestOpenReal(t *testing.T) {
+	l := newLab(t)
+	read := 0
+	for name, text := range corpus(t) {
+		if formatOf(name) == "binary" && filepath.Ext(name) == ".toml" {
+			continue
+		}
+		sealed, err := l.encrypt(name, []byte(text))
+		if err != nil {
+			if _, ok := odd[name]; ok {
+				t.Errorf("%s: sops refuses it: %v", name, err)
+			}
+			continue
+		}
+		want, err := l.decrypt("s-"+name, sealed)
+		if err != nil {
+			continue // what sops itself cannot read again
+		}
+		d, err := OpenSops(sealed, formatOf(name), l.id)
+		if err != nil {
+			t.Errorf("%s: %v\n%s", name, err, sealed)
+			continue
+		}
+		read++
+		if formatOf(name) == "binary" || formatOf(name) == "dotenv" {
+			if !bytes.Equal(d.Plain, want) {
+				t.Errorf("%s: got\n%s\nsops has\n%s", name, d.Plain, want)
+			}
+			continue
+		}
+		if got, want := data(t, name, d.Plain), data(t, name, want); got != want {
+			t.Errorf("%s: got\n%s\nsops has\n%s\nfrom\n%s", name, got, want, d.Plain)
+		}
+		if n := len(spansOf(t, d)); n != len(d.Secret) {
+			t.Errorf("%s: %d values, but %d are told apart", name, n, len(d.Secret))
+		}
+	}
+	t.Logf("%d files of sops read", read)
+	if read < len(odd) {
+		t.Errorf("only %d of %d documents were read", read, len(odd))
+	}
+}
+
+func spansOf(t *testing.T, d *Document) (values []span.Span) {
+	t.Helper()
+	f := span.ByName(d.Format)
+	if f == nil {
+		t.Fatalf("format %s", d.Format)
+	}
+	spans, err := f.Find(d.Plain)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return slices.DeleteFunc(spans, func(s span.Span) bool { return s.Kind != span.Value })
+}
+
+// data writes what a document says, so that it can be compared.
+func data(t *testing.T, name string, src []byte) string {
+	t.Helper()
+	var out strings.Builder
+	switch formatOf(name) {
+	case "json":
+		dec := json.NewDecoder(bytes.NewReader(src))
+		dec.UseNumber()
+		for {
+			t, err := dec.Token()
+			if err != nil {
+				break
+			}
+			if n, ok := t.(json.Number); ok {
+				t, _ = n.Float64()
+				if i, err := n.Int64(); err == nil && int64(float64(i)) != i {
+					t = i
+				}
+			}
+			fmt.Fprintf(&out, "%T %v\n", t, t)
+		}
+	case "yaml":
+		dec := yaml.NewDecoder(bytes.NewReader(src))
+		for {
+			var n yaml.Node
+			if dec.Decode(&n) != nil {
+				break
+			}
+			if n.Content[0].ShortTag() == "!!null" {
+				out.WriteString("{}\n---\n") // an empty document is an empty map for sops
+				continue
+			}
+			writeData(&out, n.Content[0])
+			out.WriteString("\n---\n")
+		}
+	default:
+		for line := range strings.SplitSeq(string(src), "\n") {
+			key, value, ok := strings.Cut(line, "=")
+			if line = strings.TrimSpace(line); ok && line[0] != ';' {
+				line = strings.TrimSpace(key) + " = " + strings.TrimSpace(value)
+			}
+			if line != "" {
+				out.WriteString(line + "\n")
+			}
+		}
+	}
+	return out.String()
+}
+
+func writeData(out *strings.Builder, n *yaml.Node) {
+	switch n.Kind {
+	case yaml.AliasNode:
+		writeData(out, n.Alias)
+	case yaml.MappingNode:
+		out.WriteString("{")
+		for i := 0; i < len(n.Content); i += 2 {
+			fmt.Fprintf(out, "%q: ", n.Content[i].Value)
+			writeData(out, n.Content[i+1])
+			out.WriteString(", ")
+		}
+		out.WriteString("}")
+	case yaml.SequenceNode:
+		out.WriteString("[")
+		for _, c := range n.Content {
+			writeData(out, c)
+			out.WriteString(", ")
+		}
+		out.WriteString("]")
+	default:
+		var v any
+		n.Decode(&v)
+		switch x := v.(type) {
+		case int:
+			v = float64(x) // sops writes 1.0 as 1
+			if int(float64(x)) != x {
+				v = x
+			}
+		case time.Time:
+			v = x.UTC()
+		}
+		if s, ok := v.(string); ok {
+			fmt.Fprintf(out, "%q", s)
+		} else {
+			fmt.Fprintf(out, "%v", v)
+		}
+	}
+}
+
+// corpus are the odd documents, and real ones where they are at hand.
+func corpus(t *testing.T) map[string]string {
+	all := map[string]string{}
+	for name, text := range odd {
+		all[name] = text
+	}
+	if dir := os.Getenv("LEAFSEAL_CORPUS"); dir != "" {
+		files, err := filepath.Glob(filepath.Join(dir, "*", "*"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, path := range files {
+			src, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			all[filepath.Base(filepath.Dir(path))+"-"+filepath.Base(path)] = string(src)
+		}
+	}
+	return all
+}
+
+// TestWriteReal writes for the real sops, which must have the same data.
+func TestWriteReal(t *testing.T) {
+	l := newLab(t)
+	written, refused := 0, []string{}
+	for name, text := range corpus(t) {
+		format := formatOf(name)
+		f := span.ByName(format)
+		if format == "binary" {
+			f = span.ByName("text")
+		}
+		if f == nil {
+			continue
+		}
+		spans, err := f.Find([]byte(text))
+		if err != nil || len(text) == 0 {
+			continue
+		}
+		o := SopsOptions{Format: f.Name, Comments: true, Now: time.Now(), To: []SopsRecipient{{l.id.Recipient().String(), l.id.Recipient()}}}
+		for i, s := range spans {
+			if s.Kind == span.Value {
+				o.Secret = append(o.Secret, i%4 != 3)
+			}
+		}
+		for _, comments := range []bool{true, false} {
+			o.Comments = comments
+			sealed, _, err := WriteSops([]byte(text), o)
+			if err != nil {
+				var e *Error
+				if !errors.As(err, &e) || !errors.Is(err, ErrUnsupported) {
+					t.Errorf("%s: %v\n%s", name, err, text)
+				}
+				if comments {
+					refused = append(refused, name+": "+err.Error())
+				}
+				continue
+			}
+			written++
+			got, err := l.decrypt("w-"+name, sealed)
+			if err != nil {
+				t.Errorf("%s: sops: %v\n%s", name, err, sealed)
+				continue
+			}
+			if format == "binary" && string(got) != text {
+				t.Errorf("%s: sops has %q", name, got)
+			} else if got, want := data(t, name, got), data(t, name, []byte(text)); got != want {
+				t.Errorf("%s: sops has\n%s\nnot\n%s\nfrom\n%s", name, got, want, sealed)
+			}
+			if bytes.Contains(got, []byte("type:comment")) {
+				t.Errorf("%s: sops does not open a comment:\n%s", name, got)
+			}
+		}
+	}
+	slices.Sort(refused)
+	t.Logf("%d files written for sops; refused:\n%s", written, strings.Join(refused, "\n"))
+}

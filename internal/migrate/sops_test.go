@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -367,4 +368,279 @@ func TestWriteReal(t *testing.T) {
 	}
 	slices.Sort(refused)
 	t.Logf("%d files written for sops; refused:\n%s", written, strings.Join(refused, "\n"))
+}
+
+// ruled are documents under each kind of rule, which .sops.yaml gives.
+var ruled = []struct {
+	config, text string
+	rule         Rule
+	secret       string // of each value: t or f
+	note         string
+}{
+	{"encrypted_regex: ^(data|stringData)$", odd["k8s.yaml"], Rule{Only: `(?:^|\.)(data|stringData)(?:\.|$)`}, "ffftt", ""},
+	{"unencrypted_regex: ^(kind|apiVersion|metadata)$", odd["k8s.yaml"], Rule{Except: `(?:^|\.)(kind|apiVersion|metadata)(?:\.|$)`}, "ffftt", ""},
+	{"encrypted_suffix: _secret", "a_secret: 1\nb: 2\nc_secret:\n  d: 3\n", Rule{Only: `_secret(?:\.|$)`}, "tft", ""},
+	{"unencrypted_suffix: _plain", "a_plain: 1\nb: 2\nc_plain:\n  d: 3\n", Rule{Except: `_plain(?:\.|$)`}, "ftf", ""},
+	{"unencrypted_suffix: _plain", "a_plain.b: 1\na_plain: 2\n", Rule{Except: `^(?:a_plain)$`}, "tf", "cannot be said"},
+	{"unencrypted_regex: ^a.b$", "a.b: 1\naxb: 2\nc: 3\n", Rule{}, "fft", "sealed from now on: a.b"},
+	{"unencrypted_regex: ^.*_id$", "a_id: 1\nb: {c_id: 2}\nd: 3\n", Rule{Except: ``}, "fft", ""},
+	{"encrypted_comment_regex: SEC", "# SEC\na: 1\nb: 2\nc:\n  # SEC\n  - 3\n  - 4\nd: {e: 5}\n", Rule{Except: `^(?:b|d\.e)$`, KeepComments: true}, "tftff", "cannot be said"},
+	{"unencrypted_comment_regex: PUB", "# PUB\na: 1\nb: 2\n# other\nc: 3\n", Rule{Except: `^(?:a)$`}, "ftt", "cannot be said"},
+	{"mac_only_encrypted: true\n    encrypted_regex: ^a$", "a: 1\nb: x\n", Rule{Only: `(?:^|\.)a(?:\.|$)`}, "tf", ""},
+}
+
+// TestRulesReal reads files of the real sops under every kind of rule.
+func TestRulesReal(t *testing.T) {
+	l := newLab(t)
+	for _, c := range ruled {
+		l.write(".sops.yaml", []byte("creation_rules:\n  - age: "+l.id.Recipient().String()+"\n    "+c.config+"\n"))
+		l.write("x.yaml", []byte(c.text))
+		sealed, err := l.run("encrypt", "x.yaml")
+		if err != nil {
+			t.Fatal(err)
+		}
+		d, err := OpenSops(sealed, "yaml", l.id)
+		if err != nil {
+			t.Errorf("%s: %v\n%s", c.config, err, sealed)
+			continue
+		}
+		if data(t, "x.yaml", d.Plain) != data(t, "x.yaml", []byte(c.text)) {
+			t.Errorf("%s: got\n%s", c.config, d.Plain)
+		}
+		secret := ""
+		for _, s := range d.Secret {
+			secret += fmt.Sprint(s)[:1]
+		}
+		if secret != c.secret {
+			t.Errorf("%s: secret %s, not %s", c.config, secret, c.secret)
+		}
+		if c.rule != (Rule{}) && d.Rule != c.rule {
+			t.Errorf("%s: rule %+v, not %+v", c.config, d.Rule, c.rule)
+		}
+		if notes := strings.Join(d.Notes, "; "); c.note != "" && !strings.Contains(notes, c.note) {
+			t.Errorf("%s: notes %q", c.config, notes)
+		}
+		// Whatever the rule: what was secret is never left in clear by it.
+		seals := d.Rule.seals()
+		for i, sp := range spansOf(t, d) {
+			if d.Secret[i] && !seals(dotted(sp.Path)) {
+				t.Errorf("%s: the rule leaves a secret in clear: %s", c.config, dotted(sp.Path))
+			}
+		}
+	}
+}
+
+// TestDottedRegexp holds the rewritten expressions against the ones on single
+// keys: one that leaves in clear must never match more.
+func TestDottedRegexp(t *testing.T) {
+	keys := []string{"a", "b", "ab", "a_b", "password", "x", ""}
+	var paths [][]string
+	for _, a := range keys {
+		for _, b := range keys {
+			paths = append(paths, []string{a}, []string{a, b}, []string{"a.b", a, b})
+		}
+	}
+	for _, expr := range []string{"^a$", "^(a|b)$", "a", "^a", "b$", "^.*b$", "^[^x]+$", "(^a|b$)", "a^b", "^a.b$", "(?i)^PASS", `\bab\b`, "^(?:a|ab)_?b?$", "a*", "^$", ".", "^a?b$", "(a$|^b)+", `^a\.b$`, `[.]`, "(?s).+"} {
+		for _, narrow := range []bool{true, false} {
+			out, ok := dottedRegexp(expr, narrow)
+			if !ok {
+				continue
+			}
+			one, all := regexp.MustCompile(expr), regexp.MustCompile(out)
+			for _, p := range paths {
+				was := slices.ContainsFunc(p, one.MatchString)
+				is := all.MatchString(strings.Join(p, "."))
+				hasDot := strings.Contains(p[0], ".") || slices.Contains(p, "")
+				if !hasDot && (narrow && is && !was || !narrow && was && !is) {
+					t.Errorf("%s as %s: %v matches %v, was %v", expr, out, p, is, was)
+				}
+			}
+		}
+	}
+}
+
+// TestTampered changes each kind of thing in a file of sops.
+func TestTampered(t *testing.T) {
+	id, src := fixture(t, "comments.yaml")
+	if _, err := OpenSops(src, "yaml", id); err != nil {
+		t.Fatal(err)
+	}
+	tokens := regexp.MustCompile(`ENC\[AES256_GCM,data:[^\]]*type:(str|int)\]`).FindAllIndex(src, -1)
+	change := func(at int) []byte {
+		out := bytes.Clone(src)
+		if out[at]++; out[at] == '[' || out[at] == '{' || out[at] == ':' || out[at] == ',' {
+			out[at] -= 2
+		}
+		return out
+	}
+	cases := map[string][]byte{
+		"swapped":   slices.Concat(src[:tokens[0][0]], src[tokens[1][0]:tokens[1][1]], src[tokens[0][1]:tokens[1][0]], src[tokens[0][0]:tokens[0][1]], src[tokens[1][1]:]),
+		"in clear":  slices.Concat(src[:tokens[0][0]], []byte("plain"), src[tokens[0][1]:]),
+		"a number":  slices.Concat(src[:tokens[0][0]], []byte("1"), src[tokens[0][1]:]),
+		"emptied":   slices.Concat(src[:tokens[0][0]], []byte(`""`), src[tokens[0][1]:]),
+		"no mac":    regexp.MustCompile(`(?m)^    mac: .*\n`).ReplaceAll(src, nil),
+		"time":      regexp.MustCompile(`lastmodified: "20`).ReplaceAll(src, []byte(`lastmodified: "19`)),
+		"a comment": bytes.Replace(src, []byte("type:str"), []byte("type:comment"), 1),
+		"a type":    bytes.Replace(src, []byte("type:str"), []byte("type:int"), 1),
+		"two rules": bytes.Replace(src, []byte("    version:"), []byte("    encrypted_suffix: x\n    version:"), 1),
+		"dropped":   regexp.MustCompile(`(?m)^a: .*\n`).ReplaceAll(src, nil),
+		"no keys":   regexp.MustCompile(`(?s)    age:.*    lastmodified`).ReplaceAll(src, []byte("    lastmodified")),
+	}
+	for i, at := range tokens {
+		for _, offset := range []int{len("ENC[AES256_GCM,data:"), at[1] - at[0] - len("==,type:int]") - 3} {
+			cases[fmt.Sprintf("token %d byte %d", i, offset)] = change(at[0] + offset)
+		}
+	}
+	for name, bad := range cases {
+		if bytes.Equal(bad, src) {
+			t.Errorf("%s: nothing was changed", name)
+		}
+		d, err := OpenSops(bad, "yaml", id)
+		if !errors.Is(err, ErrTampered) || d != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		for _, word := range []string{"SENTINEL", "plain"} {
+			if err != nil && strings.Contains(err.Error(), word) {
+				t.Errorf("%s: a value in the error: %v", name, err)
+			}
+		}
+	}
+	other, err := age.GenerateX25519Identity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, ids := range [][]age.Identity{nil, {other}} {
+		if _, err := OpenSops(src, "yaml", ids...); !errors.Is(err, ErrNoIdentity) {
+			t.Errorf("with %d identities: %v", len(ids), err)
+		}
+	}
+}
+
+// TestRefused names what cannot be read.
+func TestRefused(t *testing.T) {
+	id, src := fixture(t, "comments.yaml")
+	age := regexp.MustCompile(`(?s)    age:.*    lastmodified`)
+	for want, bad := range map[string][]byte{
+		"pgp (1), kms (2)":                   age.ReplaceAll(src, []byte("    kms:\n        - arn: a\n        - arn: b\n    pgp:\n        - fp: c\n    lastmodified")),
+		"2 key groups (Shamir's":             age.ReplaceAll(src, []byte("    shamir_threshold: 2\n    key_groups:\n        - age:\n            - recipient: a\n              enc: b\n        - age:\n            - recipient: a\n              enc: b\n    lastmodified")),
+		"there is no metadata":               []byte("a: 1\n"),
+		"not a valid regular expression":     bytes.Replace(src, []byte("unencrypted_suffix: _unencrypted"), []byte("encrypted_regex: ^(a"), 1),
+		"the data key of a recipient is dam": bytes.Replace(src, []byte("YWdlLWVuY3J5cHRpb24ub3JnL3YxCi0+"), []byte("YWdlLWVuY3J5cHRpb24ub3JnL3YxCi0"), 1),
+	} {
+		if want == "pgp (1), kms (2)" {
+			want = "kms (2), pgp (1)"
+		}
+		if _, err := OpenSops(bad, "yaml", id); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", want, err)
+		}
+	}
+}
+
+const fixtures = "../../testdata/foreign/sops"
+
+// fixture reads a file that the real sops wrote, and its identity.
+func fixture(t *testing.T, name string) (age.Identity, []byte) {
+	t.Helper()
+	key, err := os.ReadFile(filepath.Join(fixtures, "identity.txt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ids, err := age.ParseIdentities(bytes.NewReader(key))
+	if err != nil {
+		t.Fatal(err)
+	}
+	src, err := os.ReadFile(filepath.Join(fixtures, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ids[0], src
+}
+
+// TestFixtures reads files that sops 3.13.3 wrote; beside each is the
+// plaintext that is wanted.
+func TestFixtures(t *testing.T) {
+	plains, err := filepath.Glob(filepath.Join(fixtures, "plain", "*"))
+	if err != nil || len(plains) == 0 {
+		t.Fatalf("no fixtures: %v", err)
+	}
+	for _, path := range plains {
+		name := filepath.Base(path)
+		want, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		id, src := fixture(t, name)
+		d, err := OpenSops(src, formatOf(name), id)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		} else if !bytes.Equal(d.Plain, want) {
+			t.Errorf("%s: got\n%s\nnot\n%s", name, d.Plain, want)
+		}
+	}
+}
+
+func TestGlob(t *testing.T) {
+	for expr, want := range map[string]string{
+		`.*`:                        "**",
+		``:                          "**",
+		`^prod/.*\.yaml$`:           "prod/**/*.yaml",
+		`secrets/[^/]+\.ya?ml$`:     "**/*secrets/*.y{a,}ml",
+		`\.enc\.(yaml|json)$`:       "**/*.enc.{yaml,json}",
+		`^(dev|prod)/`:              "{dev,prod}/**",
+		`^a/b\.yaml$`:               "a/b.yaml",
+		`^x.*y$`:                    "x{*,*/**/*}y",
+		`.*/secret/.*`:              "**/secret/**",
+		`(?i)^A$`:                   "?",
+		`^clusters/[a-z]+/.*\.env$`: "clusters/*/**/*.env",
+		`^hosts/\w+/secrets\.yaml$`: "hosts/*/secrets.yaml",
+		`.*\.sops\.ya?ml`:           "**/*.sops.y{a,}ml{*,*/**}",
+	} {
+		if got := glob(regexp.MustCompile(expr)); got != want {
+			t.Errorf("%s: %s, not %s", expr, got, want)
+		}
+	}
+}
+
+func TestReadSopsConfig(t *testing.T) {
+	rules, err := ReadSopsConfig([]byte(`
+keys:
+  - &alice age1alice
+  - &team [age1x, age1y]
+creation_rules:
+  - path_regex: a/.*
+    age: age1one, age1two
+    encrypted_regex: ^(x|y)$
+  - path_regex: b/.*
+    key_groups:
+      - age: [*alice, age1bob] # c
+        pgp: [ABC]
+  - path_regex: c
+    key_groups: [{age: [*alice]}, {age: [age1z]}]
+    shamir_threshold: 2
+  - age:
+      - age1carol # carol
+      - *alice
+    encrypted_comment_regex: x
+`))
+	if err != nil || len(rules) != 4 {
+		t.Fatalf("%d rules, %v", len(rules), err)
+	}
+	for i, want := range []string{
+		"[{ age1one} {age1two}] {(?:^|\\.)(x|y)(?:\\.|$) false}",
+		"[{alice age1alice} { age1bob}]",
+		"[]",
+		"[{carol age1carol} {alice age1alice}]",
+	} {
+		if got := fmt.Sprint(rules[i].Keys); i > 0 && got != want {
+			t.Errorf("rule %d: %s, not %s", i, got, want)
+		}
+	}
+	if len(rules[0].Keys) != 2 || rules[0].Rule.Only != `(?:^|\.)(x|y)(?:\.|$)` || len(rules[1].Notes) != 1 || len(rules[2].Notes) != 1 || len(rules[3].Notes) != 1 {
+		t.Errorf("%+v", rules)
+	}
+	for _, bad := range []string{"a: [", "creation_rules:\n  - path_regex: (\n", "creation_rules:\n  - {encrypted_regex: a, encrypted_suffix: b}\n"} {
+		if _, err := ReadSopsConfig([]byte(bad)); err == nil {
+			t.Errorf("%q passes", bad)
+		}
+	}
 }

@@ -68,7 +68,7 @@ func (e *env) exportSops(path string, f *leafseal.File) ([]byte, error) {
 	}
 	for _, r := range readers {
 		if !migrate.SopsTakes(r.Key) {
-			return nil, &leafseal.Error{File: path, Err: fmt.Errorf("sops has no way to encrypt to the key of reader %s", names([]leafseal.Reader{r})), Hint: "only age keys can be exported to"}
+			return nil, &leafseal.Error{File: path, Err: fmt.Errorf("the key of reader %s is not an age key", names([]leafseal.Reader{r})), Hint: "files for sops are written to age keys (age1…) only"}
 		}
 		o.To = append(o.To, migrate.SopsRecipient{Key: r.Key, Recipient: r.Recipient})
 	}

@@ -207,6 +207,7 @@ func (s *sopsFile) commentRule(r *Rule) (notes []string) {
 	for _, d := range s.docs {
 		comments = allComments(comments, d)
 	}
+	comments = slices.DeleteFunc(comments, func(c *leaf) bool { return c.isComment && strings.TrimSpace(c.text) == "" })
 	open := 0
 	for _, c := range comments {
 		if c.opened {
@@ -216,7 +217,7 @@ func (s *sopsFile) commentRule(r *Rule) (notes []string) {
 	r.KeepComments = len(comments) > 0 && open == 0
 	s.secretComments = open > 0
 	if open > 0 && open < len(comments) {
-		notes = append(notes, fmt.Sprintf("%s that sops left in clear are sealed from now on, as others are secret", counted(len(comments)-open, "comment")))
+		notes = append(notes, fmt.Sprintf("comments that sops left in clear (%d of %d) are sealed from now on, as the others are secret", len(comments)-open, len(comments)))
 	}
 	return notes
 }

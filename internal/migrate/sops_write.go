@@ -869,8 +869,9 @@ func sopsNode(v any) *yaml.Node {
 	return n
 }
 
-// SopsTakes reports whether sops can encrypt to a key: age's own kinds, those
-// of plugins but for tags, which it takes for a plugin's.
+// SopsTakes reports whether a file for sops can be written to a key: an age
+// key, post-quantum or of a plugin too, but for tags, which sops takes for a
+// plugin's.
 func SopsTakes(key string) bool {
 	return strings.HasPrefix(key, "age1") && !strings.HasPrefix(key, "age1tag1") && !strings.HasPrefix(key, "age1tagpq1")
 }

@@ -209,8 +209,24 @@ func (e *env) sealForeign(c *cli.Context, all []*imported, policy string) error 
 			e.say("%s: %s", f.path, note)
 		}
 	}
+	e.warnLocked(changes)
 	e.say("%s imported; git's history keeps the old ones, which the keys of sops still open", count(len(all), "file"))
 	return nil
+}
+
+// warnLocked tells if leafseal finds no key for what it just sealed: sops
+// looks in other places.
+func (e *env) warnLocked(changes []change) {
+	ids, err := e.identities()
+	for _, c := range changes {
+		if err != nil || len(c.now) == 0 {
+			continue
+		}
+		if _, err := leafseal.Open(c.now, leafseal.Options{Name: c.path}, ids...); errors.Is(err, leafseal.ErrNoIdentity) {
+			e.warn("leafseal finds no key that opens %s now: if yours is where sops looks for it, set LEAFSEAL_IDENTITY_FILE to it, or put it into %s", c.path, e.identityPath())
+		}
+		return
+	}
 }
 
 func readerList(f *imported) string { return f.root + "\n" + names(f.want.Readers) }

@@ -109,6 +109,7 @@ type sopsFile struct {
 	key    []byte // 32 bytes
 
 	secretComments bool
+	lost           bool // a comment that does not open was left as it is
 
 	// plain writes the plaintext once all leaves are opened.
 	plain func() ([]byte, error)

@@ -46,7 +46,10 @@ func (s *sopsFile) document(plain []byte) (*Document, error) {
 		d.Secret = append(d.Secret, p.secret)
 	}
 	d.Rule, d.Notes = s.rule(all)
-	d.SecretComments = s.secretComments
+	d.SecretComments = s.secretComments || s.lost
+	if s.lost {
+		d.Notes = append(d.Notes, "a comment does not open, for sops neither: it was left as it is")
+	}
 	return d, nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -643,4 +644,111 @@ creation_rules:
 			t.Errorf("%q passes", bad)
 		}
 	}
+}
+
+// TestRandomReal holds random documents, with comments wherever they may
+// stand, against the real sops in both directions.
+func TestRandomReal(t *testing.T) {
+	l := newLab(t)
+	n := 12
+	if v := os.Getenv("LEAFSEAL_RANDOM"); v != "" {
+		fmt.Sscan(v, &n)
+	}
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	r := rand.New(rand.NewPCG(seed, 0))
+	refused := 0
+	for range n {
+		text := randomYAML(r)
+		sealed, err := l.encrypt("r.yaml", []byte(text))
+		if err == nil {
+			var want []byte
+			if want, err = l.decrypt("s.yaml", sealed); err == nil {
+				d, err := OpenSops(sealed, "yaml", l.id)
+				if err != nil {
+					t.Fatalf("%v\n%s\nfrom\n%s", err, sealed, text)
+				}
+				if got, want := data(t, "r.yaml", d.Plain), data(t, "r.yaml", want); got != want {
+					t.Fatalf("got\n%s\nnot\n%s\nfrom\n%s", d.Plain, want, text)
+				}
+				if have, want := bytes.Count(d.Plain, []byte("#")), bytes.Count(want, []byte("#")); have < want || bytes.Contains(d.Plain, []byte("type:comment")) {
+					t.Errorf("%d comments, sops has %d:\n%s\nfrom\n%s", have, want, d.Plain, text)
+				}
+			}
+		}
+		spans, err := span.YAML.Find([]byte(text))
+		if err != nil {
+			t.Fatalf("%v\n%s", err, text)
+		}
+		o := SopsOptions{Format: "yaml", Comments: r.IntN(2) == 0, Now: time.Now(), To: []SopsRecipient{{l.id.Recipient().String(), l.id.Recipient()}}}
+		for _, s := range spans {
+			if s.Kind == span.Value {
+				o.Secret = append(o.Secret, r.IntN(3) > 0)
+			}
+		}
+		out, _, err := WriteSops([]byte(text), o)
+		if err != nil {
+			if refused++; !errors.Is(err, ErrUnsupported) {
+				t.Errorf("%v\n%s", err, text)
+			}
+			continue
+		}
+		back, err := l.decrypt("w.yaml", out)
+		if err != nil {
+			t.Fatalf("%v\n%s\nfrom\n%s", err, out, text)
+		}
+		if got, want := data(t, "r.yaml", back), data(t, "r.yaml", []byte(text)); got != want || bytes.Contains(back, []byte("type:comment")) {
+			t.Fatalf("sops has\n%s\nof\n%s\nfrom\n%s", back, out, text)
+		}
+	}
+	t.Logf("%d documents, %d refused for writing", n, refused)
+}
+
+// randomYAML writes a block document with a few values and many comments.
+func randomYAML(r *rand.Rand) string {
+	var b strings.Builder
+	n := 0
+	pick := func(s ...string) string { return s[r.IntN(len(s))] }
+	comment := func(indent string) {
+		for r.IntN(3) == 0 {
+			n++
+			fmt.Fprintf(&b, "%s#%sc%d\n", indent, pick(" ", "", "  "), n)
+			if r.IntN(3) == 0 {
+				b.WriteString("\n")
+			}
+		}
+	}
+	scalar := func(indent string) {
+		tail := "\n"
+		if r.IntN(4) == 0 {
+			n++
+			tail = fmt.Sprintf(" # i%d\n", n)
+		}
+		if r.IntN(8) == 0 {
+			b.WriteString(" |\n" + indent + "  line\n" + indent + "  more\n")
+			return
+		}
+		b.WriteString(pick(" x", " 42", " 2.5", " true", " null", "", ` ""`, ` "a\nb"`, " 'q'", " {}", " []", " [1, x]", " {k: v}", " long text with: colon"[:15]) + tail)
+	}
+	var block func(indent string, depth int)
+	block = func(indent string, depth int) {
+		isList := depth > 0 && r.IntN(2) == 0
+		for i := range 1 + r.IntN(4) {
+			comment(indent)
+			if isList {
+				b.WriteString(indent + "-")
+			} else {
+				fmt.Fprintf(&b, "%s%s%d:", indent, pick("k", "key_", "a.b"), i)
+			}
+			if depth < 3 && r.IntN(3) == 0 {
+				b.WriteString(pick("\n", " # of block\n", "\n"))
+				block(indent+"  ", depth+1)
+			} else {
+				scalar(indent)
+			}
+		}
+		comment(indent)
+	}
+	block("", 0)
+	return b.String()
 }

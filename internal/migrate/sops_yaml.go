@@ -395,6 +395,9 @@ func (s *sopsFile) plainYAML(d *yamlDocs, cuts []edit) ([]byte, error) {
 		if slices.EqualFunc(want, have, sameValue) {
 			return plain, nil
 		}
+		if dbg {
+			fmt.Printf("PLAIN\n%s\n%v\n%v\n", plain, want, have)
+		}
 		refused = fail(ErrUnsupported, "it cannot be written as plain YAML with the same values")
 	}
 	return nil, refused
@@ -452,8 +455,14 @@ func (s *sopsFile) yamlEdits(d *yamlDocs, blocks bool) (edits []edit, err error)
 			}
 		case list:
 			alone := !slices.ContainsFunc(v, func(e any) bool { l, ok := e.(*leaf); return !ok || !l.comment() })
+			item := -1 // the last comment that stands as an item
 			for i, e := range v {
-				if err := visit(e, alone && i == len(v)-1); err != nil {
+				if l, ok := e.(*leaf); alone && ok && !l.isComment {
+					item = i
+				}
+			}
+			for i, e := range v {
+				if err := visit(e, i == item); err != nil {
 					return err
 				}
 			}
@@ -476,11 +485,22 @@ func (s *sopsFile) yamlEdits(d *yamlDocs, blocks bool) (edits []edit, err error)
 		}
 	}
 	for i := range d.spans {
-		if sp := &d.spans[i]; sp.Kind == span.Comment {
-			if text, ok := comments[string(d.src[sp.Start:sp.End])]; ok {
+		sp := &d.spans[i]
+		text := d.src[sp.Start:sp.End]
+		switch {
+		case sp.Kind == span.Comment:
+			if plain, ok := s.openComment(comments, string(text)); ok {
 				start := bytes.LastIndexByte(d.src[:sp.Start], '#') + 1
-				edits = append(edits, edit{start, sp.End, text})
+				edits = append(edits, edit{start, sp.End, plain})
 			}
+		case len(text) > 2 && (text[0] == '{' || text[0] == '['): // empty but for comments
+			out := commentToken().ReplaceAllFunc(text, func(t []byte) []byte {
+				if plain, ok := s.openComment(comments, string(t[1:])); ok {
+					return []byte("#" + plain)
+				}
+				return t
+			})
+			edits = append(edits, edit{sp.Start, sp.End, string(out)})
 		}
 	}
 	return append(edits, d.untagMerge()...), nil
@@ -492,6 +512,58 @@ func noteComment(comments map[string]string, l *leaf) {
 	if text, ok := l.value.(string); ok && l.opened {
 		comments[strings.TrimSpace(l.text)] = strings.ReplaceAll(text, "\n", " ")
 	}
+}
+
+var commentToken = lazy(`#ENC\[AES256_GCM,[^\]\n]*,type:comment\]`)
+
+// openComment returns what a comment opens to. One that YAML readers place
+// nowhere is tried in all places: sops loses it.
+func (s *sopsFile) openComment(known map[string]string, text string) (string, bool) {
+	if plain, ok := known[text]; ok {
+		return plain, true
+	}
+	t, err := parseToken(text)
+	if err != nil || t.typ != "comment" {
+		return "", false
+	}
+	for _, ad := range s.places() {
+		if plain, err := t.open(s.key, ad); err == nil {
+			known[text] = strings.ReplaceAll(string(plain), "\n", " ")
+			return known[text], true
+		}
+	}
+	s.lost = true
+	return "", false
+}
+
+// places lists what sops binds comments to: all paths of maps and lists.
+func (s *sopsFile) places() []string {
+	seen := map[string]bool{}
+	var all []string
+	var walk func(v any, path []string)
+	walk = func(v any, path []string) {
+		if _, ok := v.(*leaf); ok || v == nil {
+			return
+		}
+		if ad := additionalData(path); !seen[ad] {
+			seen[ad] = true
+			all = append(all, ad)
+		}
+		switch v := v.(type) {
+		case branch:
+			for _, it := range v {
+				walk(it.value, append(path[:len(path):len(path)], it.key))
+			}
+		case list:
+			for _, e := range v {
+				walk(e, path)
+			}
+		}
+	}
+	for _, d := range s.docs {
+		walk(d, nil)
+	}
+	return all
 }
 
 // untagMerge takes the tag away that sops puts before merge keys, and that
@@ -596,3 +668,5 @@ func floatText(v float64) string {
 	}
 	return s
 }
+
+var dbg bool

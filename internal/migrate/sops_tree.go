@@ -25,6 +25,7 @@ type list []any // branch, list or *leaf; comments are leaves
 type leaf struct {
 	value     any // string, int, float64, bool, time.Time, nil; commentText in a list
 	isComment bool
+	inline    bool   // of a comment: behind a value
 	inList    bool   // directly
 	text      string // of a comment, without its mark
 	line      int

@@ -544,16 +544,40 @@ func (w *sopsWriter) yaml() error {
 	if err != nil {
 		return err
 	}
-	w.docs = d.trees
 	if err := w.yamlFits(d); err != nil {
 		return err
+	}
+	// The metadata's place first: a comment at the end belongs to it.
+	ends := documentEnds(w.plain)
+	if len(ends) != len(d.nodes) {
+		return fail(ErrUnsupported, "its documents could not be told apart")
+	}
+	var places []edit
+	br := eol(w.plain)
+	for i, n := range d.nodes {
+		line := strings.Repeat(" ", n.Content[0].Content[0].Column-1) + metaKey + ": x" + br
+		if end := ends[i]; end > 0 && w.plain[end-1] != '\n' {
+			line = br + line
+		}
+		places = append(places, edit{ends[i], ends[i], line})
+	}
+	w.plain = apply(w.plain, places)
+	if d, err = loadYAMLDocs(w.plain); err != nil {
+		return err
+	}
+	for i, tree := range d.trees {
+		if k := keyIndex(d.nodes[i].Content[0], metaKey); k < 0 {
+			return fail(ErrUnsupported, "its documents have no place for sops's metadata")
+		}
+		w.docs = append(w.docs, slices.DeleteFunc(tree, func(it item) bool { return it.comment == nil && it.key == metaKey }))
 	}
 	secret := map[*yaml.Node]bool{}
 	i := 0
 	byStart := map[int]bool{}
 	for _, sp := range d.spans {
-		if sp.Kind == span.Value {
+		if sp.Kind == span.Value && sp.Path[0].Key != metaKey {
 			if i == len(w.Secret) {
+				i++
 				break
 			}
 			byStart[sp.Start] = w.Secret[i]
@@ -629,17 +653,12 @@ func (w *sopsWriter) attachYAML(d *yamlDocs, edits []edit) error {
 	if err != nil {
 		return err
 	}
-	ends := documentEnds(w.plain)
-	if len(ends) != len(d.nodes) {
-		return fail(ErrUnsupported, "its documents could not be told apart")
-	}
-	for i, n := range d.nodes {
-		indent := strings.Repeat(" ", n.Content[0].Content[0].Column-1)
-		br := eol(w.plain)
+	br := eol(w.plain)
+	for _, n := range d.nodes {
+		root := n.Content[0]
+		k := keyIndex(root, metaKey)
+		indent := strings.Repeat(" ", root.Content[k].Column-1)
 		var b strings.Builder
-		if end := ends[i]; end > 0 && w.plain[end-1] != '\n' {
-			b.WriteString(br)
-		}
 		line := func(format string, args ...any) { b.WriteString(indent + fmt.Sprintf(format, args...) + br) }
 		line("sops:")
 		line("    age:")
@@ -657,7 +676,8 @@ func (w *sopsWriter) attachYAML(d *yamlDocs, edits []edit) error {
 			}
 			line("    %s: %s", f.name, value)
 		}
-		edits = append(edits, edit{ends[i], ends[i], b.String()})
+		start := lineStart(w.plain, root.Content[k].Line)
+		edits = append(edits, edit{start, min(lineEnd(w.plain, start)+1, len(w.plain)), b.String()})
 	}
 	w.out = apply(w.plain, edits)
 	return nil
@@ -738,8 +758,8 @@ func (w *sopsWriter) yamlFits(d *yamlDocs) error {
 			refuse(root, "a document in braces, which has no place for sops's metadata")
 		}
 		walk(root)
-		if refused == nil && !survives(d.trees[i]) {
-			refuse(root, "a text that sops would write back wrongly: one of several lines that begins with blanks or a tab")
+		if refused == nil && !survives(d.trees[i], !w.Comments) {
+			refuse(root, "sops would write this document back with other values: because of a text of several lines that begins with blanks or a tab, or of comments in empty places")
 		}
 	}
 	if len(d.nodes) == 0 && refused == nil {
@@ -812,11 +832,11 @@ func scalarFits(n *yaml.Node) string {
 }
 
 // survives writes a tree as sops does when it decrypts, and reads it again.
-func survives(tree branch) bool {
+func survives(tree branch, inline bool) bool {
 	var b bytes.Buffer
 	enc := yaml.NewEncoder(&b)
 	enc.SetIndent(4)
-	if enc.Encode(sopsNode(tree)) != nil || enc.Close() != nil {
+	if enc.Encode(sopsNode(tree, inline)) != nil || enc.Close() != nil {
 		return false
 	}
 	d, err := loadYAMLDocs(b.Bytes())
@@ -840,33 +860,98 @@ func onlyBreaks(v any) any {
 	return v
 }
 
-func sopsNode(v any) *yaml.Node {
+// sopsNode is how sops writes a tree, comments too (its stores/yaml/store.go):
+// it can write them so that values change.
+func sopsNode(v any, inline bool) *yaml.Node {
 	n := &yaml.Node{}
 	switch v := v.(type) {
 	case branch:
 		n.Kind = yaml.MappingNode
+		w := commentWriter{inline: inline}
 		for _, it := range v {
-			if it.comment == nil {
-				key := &yaml.Node{}
-				if key.Encode(it.key) != nil {
-					return n
-				}
-				n.Content = append(n.Content, key, sopsNode(it.value))
+			if it.comment != nil {
+				w.add(it.comment)
+				continue
 			}
+			key := &yaml.Node{}
+			if key.Encode(it.key) != nil {
+				return n
+			}
+			w.head(n, key)
+			value := sopsNode(it.value, inline)
+			w.line(value)
+			n.Content = append(n.Content, key, value)
 		}
+		w.foot(n, 2)
 	case list:
 		n.Kind = yaml.SequenceNode
+		w := commentWriter{inline: inline}
 		for _, e := range v {
-			if l, ok := e.(*leaf); !ok || !l.comment() {
-				n.Content = append(n.Content, sopsNode(e))
+			if l, ok := e.(*leaf); ok && l.isComment {
+				w.add(l)
+				continue
 			}
+			value := sopsNode(e, inline)
+			w.head(n, value)
+			w.line(value)
+			n.Content = append(n.Content, value)
 		}
+		w.foot(n, 1)
 	case *leaf:
 		if n.Encode(onlyBreaks(v.value)) != nil {
 			return &yaml.Node{}
 		}
 	}
 	return n
+}
+
+// commentWriter holds comments until what they belong to comes.
+type commentWriter struct {
+	inline       bool // those behind values stay there; else sops has forgotten it
+	heads, lines []string
+	begun        bool
+}
+
+func (w *commentWriter) add(c *leaf) {
+	if c.inline && w.inline {
+		w.lines = append(w.lines, "#"+c.text)
+	} else {
+		w.heads = append(w.heads, "#"+c.text)
+	}
+}
+
+// head gives waiting comments to the collection, if this is its first entry,
+// or to the entry.
+func (w *commentWriter) head(collection, entry *yaml.Node) {
+	to := entry
+	if !w.begun {
+		to, w.begun = collection, true
+	}
+	if len(w.heads) > 0 {
+		text := strings.Join(w.heads, "\n")
+		if to.HeadComment != "" {
+			text += "\n" + to.HeadComment
+		}
+		to.HeadComment, w.heads = text, nil
+	}
+}
+
+func (w *commentWriter) line(entry *yaml.Node) {
+	if len(w.lines) > 0 {
+		entry.LineComment, w.lines = strings.Join(w.lines, "\n"), nil
+	}
+}
+
+// foot gives the comments that are left to the last entry.
+func (w *commentWriter) foot(collection *yaml.Node, back int) {
+	rest := strings.Join(append(w.heads, w.lines...), "\n")
+	switch {
+	case rest == "":
+	case !w.begun:
+		collection.HeadComment = rest
+	default:
+		collection.Content[len(collection.Content)-back].FootComment = rest
+	}
 }
 
 // SopsTakes reports whether a file for sops can be written to a key: an age

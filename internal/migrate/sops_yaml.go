@@ -160,6 +160,14 @@ func (t *yamlTree) comments(b branch, texts ...string) branch {
 	return b
 }
 
+// inline marks the last n entries.
+func inline(b branch, n int) branch {
+	for _, it := range b[len(b)-n:] {
+		it.comment.inline = true
+	}
+	return b
+}
+
 func commentLines(texts ...string) (leaves []*leaf) {
 	for _, text := range texts {
 		for line := range strings.SplitSeq(text, "\n") {
@@ -181,7 +189,7 @@ func (t *yamlTree) mapping(n *yaml.Node, commentsDone bool) branch {
 		b = t.comments(b, key.HeadComment, key.LineComment)
 		single := value.Kind == yaml.ScalarNode || value.Kind == yaml.AliasNode
 		if single {
-			b = t.comments(b, value.HeadComment, value.LineComment)
+			b = inline(t.comments(t.comments(b, value.HeadComment), value.LineComment), len(commentLines(value.LineComment)))
 		}
 		b = append(b, item{key: t.key(key), value: t.value(value, single)})
 		if single {
@@ -231,7 +239,11 @@ func (t *yamlTree) value(n *yaml.Node, commentsDone bool) any {
 			add(n.HeadComment, n.LineComment)
 		}
 		for _, e := range n.Content {
-			add(e.HeadComment, e.LineComment)
+			add(e.HeadComment)
+			add(e.LineComment)
+			for _, c := range l[len(l)-len(commentLines(e.LineComment)):] {
+				c.(*leaf).inline = true
+			}
 			v := t.value(e, true)
 			if leaf, ok := v.(*leaf); ok {
 				leaf.inList = true

@@ -19,7 +19,7 @@ import (
 func importCommand(e *env) *cli.Command {
 	return &cli.Command{
 		Name:      "import",
-		Usage:     "turn files of sops into leafseal's, in place",
+		Usage:     "turn files of sops or git-crypt into leafseal's, in place",
 		UsageText: "leafseal import [FLAG…] FILE…\nleafseal import [FLAG…] --tree DIR",
 		Description: `Decrypts in memory, verifies as sops would, and seals the same document in its
 place. What sops left in clear stays in clear, unless a rule in .leafseal.yaml
@@ -29,10 +29,16 @@ are computed before the first is written.
 --tree takes every sops file below DIR. Where there is no .leafseal.yaml yet,
 one is made from the creation rules of .sops.yaml.
 
+--from git-crypt takes files that git-crypt has locked, and the key file that
+git-crypt export-key writes; all values in them are sealed.
+
 leafseal import config/prod.yaml
-leafseal import --tree . --trust all`,
+leafseal import --tree . --trust all
+leafseal import --from git-crypt --key repo.key secrets.yaml`,
 		ArgsUsage: "FILE…",
 		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "from", Value: "sops", Usage: "the tool that wrote them: `KIND` is sops or git-crypt"},
+			&cli.StringFlag{Name: "key", Usage: "with --from git-crypt: the key is in `FILE` (default: where git-crypt unlock keeps it)"},
 			&cli.StringFlag{Name: "tree", Usage: "take all files of sops below `DIR`"},
 			&cli.StringSliceFlag{Name: "to", Usage: "seal to `[NAME=]KEY`, a public key or a file that holds one, and not to the policy's readers"},
 			&cli.StringFlag{Name: "input", Usage: "read the file as `FORMAT` of sops (yaml, json, dotenv, ini, binary) whatever its name"},
@@ -46,10 +52,24 @@ leafseal import --tree . --trust all`,
 			if c.IsSet("tree") == (len(files) > 0) {
 				return usagef("import needs FILE… or --tree DIR")
 			}
-			if c.IsSet("tree") {
+			gitCrypt := c.String("from") == "git-crypt"
+			switch {
+			case !gitCrypt && c.String("from") != "sops":
+				return usagef("--from is sops or git-crypt")
+			case gitCrypt && (c.IsSet("tree") || c.IsSet("input")):
+				return usagef("--tree and --input are for files of sops")
+			case !gitCrypt && c.IsSet("key"):
+				return usagef("--key goes with --from git-crypt; for sops it is --identity")
+			case c.IsSet("tree"):
 				return e.importTree(c)
 			}
-			ids, err := e.sopsIdentities()
+			var ids []age.Identity
+			var key *migrate.GitCryptKeys
+			if gitCrypt {
+				key, err = e.gitCryptKey(c.String("key"))
+			} else {
+				ids, err = e.sopsIdentities()
+			}
 			if err != nil {
 				return err
 			}
@@ -59,7 +79,12 @@ leafseal import --tree . --trust all`,
 				if err != nil {
 					return err
 				}
-				f, err := e.openForeign(path, c.String("input"), src, ids)
+				var f *imported
+				if gitCrypt {
+					f, err = openGitCrypt(path, src, key)
+				} else {
+					f, err = e.openForeign(path, c.String("input"), src, ids)
+				}
 				if err != nil {
 					return err
 				}
@@ -210,7 +235,10 @@ func (e *env) sealForeign(c *cli.Context, all []*imported, policy string) error 
 		}
 	}
 	e.warnLocked(changes)
-	e.say("%s imported; git's history keeps the old ones, which the keys of sops still open", count(len(all), "file"))
+	e.say("%s imported; git's history keeps the old ones, which the old keys still open", count(len(all), "file"))
+	if c.String("from") == "git-crypt" {
+		e.warnAttributes(all)
+	}
 	return nil
 }
 
@@ -281,7 +309,7 @@ func (e *env) revealClear(f *imported, file *leafseal.File, wanted leafseal.Rule
 		if file.Format() == f.doc.Format {
 			return &leafseal.Error{File: f.path, Err: errors.New("its values could not be told apart")}
 		}
-		return nil // one text for sops
+		return file.SetRule(rule) // one text for the other tool: all of it stays sealed
 	}
 	var reveal []string
 	for i, v := range values {

@@ -12,11 +12,12 @@ func TestArrows(t *testing.T) {
 	const module = "github.com/leafseal/leafseal/"
 	cli := []string{"github.com/urfave/cli/v2"}
 	for pkg, never := range map[string][]string{
-		"internal/span":   {module + "internal/seal", module + "internal/keys", "filippo.io/age", "os", "golang.org/x/crypto/chacha20poly1305"},
-		"internal/seal":   {module + "internal/span", module + "internal/keys", "gopkg.in/yaml.v3", "encoding/json"},
-		"internal/keys":   append(cli, module+"pkg/leafseal", module+"internal/span", module+"internal/seal"),
-		"internal/atomic": append(cli, module+"pkg/leafseal", module+"internal/span", module+"internal/seal", module+"internal/keys"),
-		"pkg/leafseal":    append(cli, module+"internal/atomic", module+"internal/private", module+"cmd/leafseal"),
+		"internal/span":    {module + "internal/seal", module + "internal/keys", "filippo.io/age", "os", "golang.org/x/crypto/chacha20poly1305"},
+		"internal/seal":    {module + "internal/span", module + "internal/keys", "gopkg.in/yaml.v3", "encoding/json"},
+		"internal/keys":    append(cli, module+"pkg/leafseal", module+"internal/span", module+"internal/seal"),
+		"internal/migrate": append(cli, module+"pkg/leafseal", module+"internal/seal", "github.com/getsops/sops/v3"),
+		"internal/atomic":  append(cli, module+"pkg/leafseal", module+"internal/span", module+"internal/seal", module+"internal/keys"),
+		"pkg/leafseal":     append(cli, module+"internal/atomic", module+"internal/private", module+"cmd/leafseal"),
 	} {
 		args := []string{"list", "-deps", module + pkg}
 		if pkg == "internal/span" {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"path/filepath"
 
 	"github.com/urfave/cli/v2"
 
@@ -44,6 +45,9 @@ leafseal export --as sops -o deploy/secrets.yaml secrets.yaml`,
 			if out == "" {
 				out = "-"
 			}
+			if err := e.checkSopsName(args[0], out, f); err != nil {
+				return err
+			}
 			was, err := replaced(out, c.Bool("force"))
 			if err != nil {
 				return err
@@ -80,4 +84,24 @@ func (e *env) exportSops(path string, f *leafseal.File) ([]byte, error) {
 		e.say("%s: %s", path, note)
 	}
 	return data, nil
+}
+
+// checkSopsName makes sure that sops takes the file for what it is: it goes by
+// the name.
+func (e *env) checkSopsName(path, out string, f *leafseal.File) error {
+	if out == "-" {
+		out = path
+	}
+	want := f.Format()
+	if want == "text" {
+		want = "binary"
+	}
+	switch has := sopsFormat(out, nil); {
+	case want == has:
+	case want == "binary":
+		return &leafseal.Error{File: path, Err: fmt.Errorf("it is sealed as one text, and sops would take a file of the name %s for %s", filepath.Base(out), has), Hint: "-o gives it another name"}
+	case has == "binary" || filepath.Ext(out) != ".env" && want == "dotenv":
+		e.say("sops does not know %s by its name: give it --input-type %s --output-type %s", filepath.Base(out), want, want)
+	}
+	return nil
 }

@@ -221,6 +221,9 @@ func (e *env) sealForeign(c *cli.Context, all []*imported, policy string) error 
 		if file != nil {
 			ch.now = file.Bytes()
 			line = fmt.Sprintf("%s: %s sealed, readable by %s", f.path, count(file.Sealed(), "value"), names(file.Readers()))
+			if r := file.Rule(); r.Only+r.Except != "" { // sops does not authenticate its rule: let a person see it
+				f.doc.Notes = append([]string{"its rule: " + sealedBy(r)}, f.doc.Notes...)
+			}
 		}
 		changes, report = append(changes, ch), append(report, line)
 	}

@@ -237,10 +237,19 @@ func text(v any) string {
 
 // unwrap finds the data key: each recipient has an age file of its own.
 func (s *sopsFile) unwrap(identities []age.Identity) error {
-	var who []string
-	damaged := false
+	var who, own []string
+	for _, id := range identities {
+		own = append(own, publicKeys(id)...)
+	}
 	for _, e := range s.meta.age {
 		who = append(who, e.recipient)
+	}
+	// Those that name our key first: others would ask plugins in vain.
+	slices.SortStableFunc(s.meta.age, func(a, b ageEntry) int {
+		return b2i(slices.Contains(own, b.recipient)) - b2i(slices.Contains(own, a.recipient))
+	})
+	damaged := false
+	for _, e := range s.meta.age {
 		if len(identities) == 0 {
 			continue
 		}
@@ -260,6 +269,26 @@ func (s *sopsFile) unwrap(identities []age.Identity) error {
 		return fail(ErrTampered, "the data key of a recipient is damaged")
 	}
 	return &Error{Err: ErrNoIdentity, Hint: "it can be opened by " + strings.Join(who, ", ")}
+}
+
+func b2i(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// publicKeys are the recipients of an identity, where it tells.
+func publicKeys(id age.Identity) []string {
+	switch id := id.(type) {
+	case *age.X25519Identity:
+		return []string{id.Recipient().String()}
+	case *age.HybridIdentity:
+		return []string{id.Recipient().String()}
+	case interface{ PublicKeys() []string }:
+		return id.PublicKeys()
+	}
+	return nil
 }
 
 // open decrypts all values, verifies the MAC, and only then writes plaintext.

@@ -114,6 +114,8 @@ var odd = map[string]string{
 	"lines.yaml":     "a: |\n  one\n  two\nb: |-\n  one\n  two\nc: |+\n  one\n\n\nd: >\n  folded\n  text\ne: \"a\\n\\nb\"\nf:\n  - |\n    in list\n    # no comment\nk: \"\\n\"\nl: \"x\\n \\ty\\n\"\n",
 	"keys.yaml":      "a.b: 1\n\"a:b\": 2\na:\n  b: 3\n\"\": 4\n\"x y\": 5\n? z\n: 6\n-dash: |\n  x\n  y\n",
 	"suffix.yaml":    "a_unencrypted: clear\nb: secret\nc_unencrypted:\n  d: clear\n  e: [1, 2.5, true, 2024-01-15, null, \"\"]\n",
+	"suffixed.yaml":  "a_unencrypted: one\nb: two\nc: three\nd_unencrypted: clear\n",
+	"suffixed.json":  `{"a_unencrypted": "one", "b": "two"}`,
 	"merge.yaml":     "base: &b {x: 1}\nuse:\n  <<: *b\n  y: 2\nanchor: &s text\nalias: *s\n",
 	"json.yaml":      "{\"a\": 1, \"b\": [true, \"x\"]}",
 	"same.yaml":      "list: [same, same, same]\nother: same\n",

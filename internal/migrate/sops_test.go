@@ -116,6 +116,7 @@ var odd = map[string]string{
 	"suffix.yaml":    "a_unencrypted: clear\nb: secret\nc_unencrypted:\n  d: clear\n  e: [1, 2.5, true, 2024-01-15, null, \"\"]\n",
 	"suffixed.yaml":  "a_unencrypted: one\nb: two\nc: three\nd_unencrypted: clear\n",
 	"suffixed.json":  `{"a_unencrypted": "one", "b": "two"}`,
+	"twins.yaml":     "# same\na: 1\n# same\nb:\n  # same\n  c: 1 # same\n  # same\nd:\n  # same\n  - 1\n  # same\n# same\n",
 	"merge.yaml":     "base: &b {x: 1}\nuse:\n  <<: *b\n  y: 2\nanchor: &s text\nalias: *s\n",
 	"json.yaml":      "{\"a\": 1, \"b\": [true, \"x\"]}",
 	"same.yaml":      "list: [same, same, same]\nother: same\n",

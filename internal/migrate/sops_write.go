@@ -45,7 +45,7 @@ type SopsOptions struct {
 // The *Error it returns wraps ErrUnsupported: what sops refuses, or would
 // change on the way, is refused by name.
 func WriteSops(plain []byte, o SopsOptions) (out []byte, notes []string, err error) {
-	w := &sopsWriter{SopsOptions: o, plain: plain, key: make([]byte, 32), mac: newMAC(false)}
+	w := &sopsWriter{SopsOptions: o, plain: plain, key: make([]byte, 32), mac: newMAC(false), comments: map[string]string{}}
 	rand.Read(w.key)
 	switch o.Format {
 	case "yaml":
@@ -80,17 +80,27 @@ type sopsWriter struct {
 	docs  []branch // the plaintext as sops sees it
 	out   []byte
 	notes []string
+
+	comments map[string]string // the texts of comments, by token
 }
 
 // proof reads what was written as sops does, and compares.
 func (w *sopsWriter) proof(format string) error {
-	s, err := loadSops(w.out, format)
-	if err == nil {
-		s.key = w.key
-		_, err = s.open()
-	}
+	s, err := w.read(format)
 	if err != nil {
-		return fmt.Errorf("what was written for sops does not open: %w", err)
+		return err
+	}
+	moved, err := w.bindComments(s)
+	if err != nil {
+		return err
+	}
+	if moved {
+		if s, err = w.read(format); err != nil {
+			return err
+		}
+		if moved, err = w.bindComments(s); err != nil || moved {
+			return fail(ErrUnsupported, "a comment in a place where sops would not open it")
+		}
 	}
 	var was, is []any
 	for _, t := range w.docs {
@@ -103,6 +113,46 @@ func (w *sopsWriter) proof(format string) error {
 		return fail(ErrUnsupported, "sops would read other values than stand here")
 	}
 	return nil
+}
+
+func (w *sopsWriter) read(format string) (*sopsFile, error) {
+	s, err := loadSops(w.out, format)
+	if err == nil {
+		s.key = w.key
+		_, err = s.open()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("what was written for sops does not open: %w", err)
+	}
+	return s, nil
+}
+
+// bindComments encrypts those comments anew that did not open: one of two with
+// the same text may have got the other's place.
+func (w *sopsWriter) bindComments(s *sopsFile) (moved bool, err error) {
+	for _, d := range s.docs {
+		err := s.rules.walk(d, func(l *leaf, path []string, encrypted bool) error {
+			text, ours := w.comments[l.text]
+			if !l.isComment || !ours || l.opened {
+				return nil
+			}
+			if !encrypted {
+				return fail(ErrUnsupported, "a sealed comment in a place that is in clear for sops")
+			}
+			token, err := w.token(commentText(text), path)
+			if err != nil {
+				return err
+			}
+			w.comments[token] = text
+			w.out = bytes.Replace(w.out, []byte(l.text), []byte(token), 1)
+			moved = true
+			return nil
+		})
+		if err != nil {
+			return moved, err
+		}
+	}
+	return moved, nil
 }
 
 // token encrypts a value or comment for its place; "" stays empty.
@@ -269,6 +319,9 @@ func (w *sopsWriter) encrypt(put func(l *leaf, token string) error) error {
 			}
 			if token == "" {
 				return nil
+			}
+			if l.isComment {
+				w.comments[token] = l.text
 			}
 			return put(l, token)
 		}); err != nil {
@@ -547,48 +600,12 @@ func (w *sopsWriter) yaml() error {
 	if err := w.yamlFits(d); err != nil {
 		return err
 	}
-	// The metadata's place first: a comment at the end belongs to it.
-	ends := documentEnds(w.plain)
-	if len(ends) != len(d.nodes) {
-		return fail(ErrUnsupported, "its documents could not be told apart")
-	}
-	var places []edit
-	br := eol(w.plain)
-	for i, n := range d.nodes {
-		line := strings.Repeat(" ", n.Content[0].Content[0].Column-1) + metaKey + ": x" + br
-		if end := ends[i]; end > 0 && w.plain[end-1] != '\n' {
-			line = br + line
-		}
-		places = append(places, edit{ends[i], ends[i], line})
-	}
-	w.plain = apply(w.plain, places)
-	if d, err = loadYAMLDocs(w.plain); err != nil {
+	if d, err = w.makeRoom(d); err != nil {
 		return err
 	}
-	for i, tree := range d.trees {
-		if k := keyIndex(d.nodes[i].Content[0], metaKey); k < 0 {
-			return fail(ErrUnsupported, "its documents have no place for sops's metadata")
-		}
-		w.docs = append(w.docs, slices.DeleteFunc(tree, func(it item) bool { return it.comment == nil && it.key == metaKey }))
-	}
-	secret := map[*yaml.Node]bool{}
-	i := 0
-	byStart := map[int]bool{}
-	for _, sp := range d.spans {
-		if sp.Kind == span.Value && sp.Path[0].Key != metaKey {
-			if i == len(w.Secret) {
-				i++
-				break
-			}
-			byStart[sp.Start] = w.Secret[i]
-			i++
-		}
-	}
-	if i != len(w.Secret) {
-		return fail(ErrUnsupported, "its values could not be told apart")
-	}
-	for n, sp := range d.at {
-		secret[n] = byStart[sp.Start]
+	secret, err := w.secretNodes(d)
+	if err != nil {
+		return err
 	}
 	w.choose(func(l *leaf) bool {
 		if l.isComment {
@@ -609,9 +626,6 @@ func (w *sopsWriter) yaml() error {
 			return nil
 		}
 		sp := d.spanOf(l)
-		if sp == nil {
-			return l.fail(nil, ErrUnsupported, "an alias: sops would write out what it stands for")
-		}
 		if inBraces[l.at.(*yaml.Node)] {
 			token = `"` + token + `"`
 		}
@@ -638,6 +652,59 @@ func (w *sopsWriter) yaml() error {
 		edits = append(edits, edit{bytes.LastIndexByte(w.plain[:sp.Start], '#') + 1, sp.End, tokens[0]})
 	}
 	return w.attachYAML(d, edits)
+}
+
+// makeRoom puts a line for the metadata at the end of each document, before
+// anything else: a comment at the end then belongs to where sops will see it.
+func (w *sopsWriter) makeRoom(d *yamlDocs) (*yamlDocs, error) {
+	ends := documentEnds(w.plain)
+	if len(ends) != len(d.nodes) {
+		return nil, fail(ErrUnsupported, "its documents could not be told apart")
+	}
+	var lines []edit
+	br := eol(w.plain)
+	for i, n := range d.nodes {
+		line := strings.Repeat(" ", n.Content[0].Content[0].Column-1) + metaKey + ": x" + br
+		if end := ends[i]; end > 0 && w.plain[end-1] != '\n' {
+			line = br + line
+		}
+		lines = append(lines, edit{ends[i], ends[i], line})
+	}
+	w.plain = apply(w.plain, lines)
+	d, err := loadYAMLDocs(w.plain)
+	if err != nil {
+		return nil, err
+	}
+	for i, tree := range d.trees {
+		if keyIndex(d.nodes[i].Content[0], metaKey) < 0 {
+			return nil, fail(ErrUnsupported, "its documents have no place for sops's metadata")
+		}
+		w.docs = append(w.docs, slices.DeleteFunc(tree, func(it item) bool { return it.comment == nil && it.key == metaKey }))
+	}
+	return d, nil
+}
+
+// secretNodes finds the nodes that must be encrypted.
+func (w *sopsWriter) secretNodes(d *yamlDocs) (map[*yaml.Node]bool, error) {
+	byStart := map[int]bool{}
+	n := 0
+	for _, sp := range d.spans {
+		if sp.Kind != span.Value || sp.Path[0].Key == metaKey {
+			continue
+		}
+		if n < len(w.Secret) {
+			byStart[sp.Start] = w.Secret[n]
+		}
+		n++
+	}
+	if n != len(w.Secret) {
+		return nil, fail(ErrUnsupported, "its values could not be told apart")
+	}
+	secret := map[*yaml.Node]bool{}
+	for node, sp := range d.at {
+		secret[node] = byStart[sp.Start]
+	}
+	return secret, nil
 }
 
 func markBraces(n *yaml.Node, in bool, marked map[*yaml.Node]bool) {

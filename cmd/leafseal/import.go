@@ -63,39 +63,45 @@ leafseal import --from git-crypt --key repo.key secrets.yaml`,
 			case c.IsSet("tree"):
 				return e.importTree(c)
 			}
-			var ids []age.Identity
-			var key *migrate.GitCryptKeys
-			if gitCrypt {
-				key, err = e.gitCryptKey(c.String("key"))
-			} else {
-				ids, err = e.sopsIdentities()
-			}
-			if err != nil {
-				return err
-			}
-			var all []*imported
-			for _, path := range files {
-				src, err := e.read(path)
-				if err != nil {
-					return err
-				}
-				var f *imported
-				if gitCrypt {
-					f, err = openGitCrypt(path, src, key)
-				} else {
-					f, err = e.openForeign(path, c.String("input"), src, ids)
-				}
-				if err != nil {
-					return err
-				}
-				if f.want, f.root, err = e.wanted(c, path); err != nil {
-					return err
-				}
-				all = append(all, f)
-			}
-			return e.sealForeign(c, all, "")
+			return e.importFiles(c, files, gitCrypt)
 		},
 	}
+}
+
+// importFiles imports the files that were named, or none.
+func (e *env) importFiles(c *cli.Context, files []string, gitCrypt bool) error {
+	var ids []age.Identity
+	var key *migrate.GitCryptKeys
+	var err error
+	if gitCrypt {
+		key, err = e.gitCryptKey(c.String("key"))
+	} else {
+		ids, err = e.sopsIdentities()
+	}
+	if err != nil {
+		return err
+	}
+	var all []*imported
+	for _, path := range files {
+		src, err := e.read(path)
+		if err != nil {
+			return err
+		}
+		var f *imported
+		if gitCrypt {
+			f, err = openGitCrypt(path, src, key)
+		} else {
+			f, err = e.openForeign(path, c.String("input"), src, ids)
+		}
+		if err != nil {
+			return err
+		}
+		if f.want, f.root, err = e.wanted(c, path); err != nil {
+			return err
+		}
+		all = append(all, f)
+	}
+	return e.sealForeign(c, all, "")
 }
 
 // imported is a file of sops, opened, and how it is to be sealed.

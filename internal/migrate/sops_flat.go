@@ -126,18 +126,23 @@ func (b *jsonBuild) value(depth int) any {
 	return l
 }
 
+// plainBinary is the one text of a binary file.
+func (s *sopsFile) plainBinary() ([]byte, error) {
+	for _, it := range s.docs[0] {
+		if l, ok := it.value.(*leaf); ok && it.key == "data" && len(s.docs[0]) == 1 {
+			if text, ok := l.value.(string); ok {
+				return []byte(text), nil
+			}
+		}
+	}
+	return nil, fail(ErrUnsupported, "not a binary file of sops: it should hold one text, data")
+}
+
 // plainJSON puts the values into the place of their tokens, and takes the
 // metadata out, and the elements that were comments.
 func (s *sopsFile) plainJSON() ([]byte, error) {
 	if s.format == "binary" {
-		for _, it := range s.docs[0] {
-			if l, ok := it.value.(*leaf); ok && it.key == "data" && len(s.docs[0]) == 1 {
-				if text, ok := l.value.(string); ok {
-					return []byte(text), nil
-				}
-			}
-		}
-		return nil, fail(ErrUnsupported, "not a binary file of sops: it should hold one text, data")
+		return s.plainBinary()
 	}
 	var edits []edit
 	gone := [][]span.Step{{{Kind: "str", Key: metaKey}}}
@@ -146,28 +151,15 @@ func (s *sopsFile) plainJSON() ([]byte, error) {
 		if !l.opened {
 			return nil
 		}
-		e := edit{sp.Start, sp.End, ""}
-		switch v := l.value.(type) {
-		case commentText:
+		if _, ok := l.value.(commentText); ok {
 			gone = append(gone, sp.Path)
 			return nil
-		case string:
-			text, err := span.JSON.Quote(v, []byte(`""`), span.Span{End: 2, Kind: span.Value})
-			if err != nil {
-				return l.fail(path, ErrUnsupported, "the text is not valid UTF-8, which JSON cannot hold")
-			}
-			e.text = string(text)
-		case float64:
-			if math.IsNaN(v) || math.IsInf(v, 0) {
-				return l.fail(path, ErrUnsupported, "a number that JSON cannot hold")
-			}
-			e.text = floatText(v)
-		case time.Time:
-			e.text = `"` + v.Format(time.RFC3339Nano) + `"`
-		default:
-			e.text = fmt.Sprint(v)
 		}
-		edits = append(edits, e)
+		text, why := jsonText(l.value)
+		if why != "" {
+			return l.fail(path, ErrUnsupported, "%s", why)
+		}
+		edits = append(edits, edit{sp.Start, sp.End, text})
 		return nil
 	})
 	if err != nil {
@@ -193,6 +185,26 @@ func (s *sopsFile) plainJSON() ([]byte, error) {
 		return nil, fail(ErrUnsupported, "it cannot be written as plain JSON with the same values")
 	}
 	return plain, nil
+}
+
+// jsonText writes a value, or says why JSON cannot hold it.
+func jsonText(v any) (text, why string) {
+	switch v := v.(type) {
+	case string:
+		text, err := span.JSON.Quote(v, []byte(`""`), span.Span{End: 2, Kind: span.Value})
+		if err != nil {
+			return "", "the text is not valid UTF-8, which JSON cannot hold"
+		}
+		return string(text), ""
+	case float64:
+		if math.IsNaN(v) || math.IsInf(v, 0) {
+			return "", "a number that JSON cannot hold"
+		}
+		return floatText(v), ""
+	case time.Time:
+		return `"` + v.Format(time.RFC3339Nano) + `"`, ""
+	}
+	return fmt.Sprint(v), ""
 }
 
 // flatLine is a line of a dotenv or INI file.

@@ -5,87 +5,36 @@ import (
 	"strings"
 )
 
-// loadINI reads the INI files that sops writes (through gopkg.in/ini.v1). What
-// that library would read in a way of its own is refused.
+// iniReader reads the INI files that sops writes (through gopkg.in/ini.v1).
+// What that library would read in a way of its own is refused.
+type iniReader struct {
+	src     []byte
+	doc     branch
+	meta    map[string]string
+	lines   []flatLine
+	waiting []*leaf // comments in front of a section or key: they belong to it
+	inMeta  bool
+	n       int // line
+}
+
+// loadINI reads an encrypted file.
 func (s *sopsFile) loadINI() (map[string]any, error) {
-	meta := map[string]string{}
-	doc := branch{{key: "DEFAULT", value: branch{}}}
-	var lines []flatLine
+	r := &iniReader{src: s.src, doc: branch{{key: "DEFAULT", value: branch{}}}, meta: map[string]string{}}
 	var cuts []edit
-	var waiting []*leaf // comments in front of a section or key: they belong to it
-	section := func() *item { return &doc[len(doc)-1] }
-	settle := func() {
-		for _, c := range waiting {
-			section().value = append(section().value.(branch), item{comment: c})
+	for at := 0; at < len(s.src); {
+		r.n++
+		next, err := r.line(at, lineEnd(s.src, at))
+		if err != nil {
+			return nil, err
 		}
-		waiting = nil
-	}
-	inMeta := false
-	for at, n := 0, 1; at < len(s.src); n++ {
-		end := lineEnd(s.src, at)
-		line := strings.TrimSpace(string(s.src[at:end]))
-		next := end + 1
-		refuse := func(format string) error {
-			e := fail(ErrUnsupported, format)
-			e.Line = n
-			return e
-		}
-		switch {
-		case line == "":
-		case line[0] == ';' || line[0] == '#':
-			text := strings.TrimLeft(line[1:], string(line[0])+" ")
-			l := &leaf{isComment: true, text: text, line: n}
-			waiting = append(waiting, l)
-			lines = append(lines, flatLine{start: at + bytes.Index(s.src[at:end], []byte(text)), end: end, leaf: l})
-		case line[0] == '[':
-			if line[len(line)-1] != ']' {
-				return nil, refuse("a section whose name does not end with its line")
-			}
-			name := strings.TrimSpace(line[1 : len(line)-1])
-			if inMeta = name == metaKey; !inMeta {
-				doc = append(doc, item{key: name, value: branch{}})
-				settle()
-			}
-		default:
-			key, raw, ok := strings.Cut(line, "=")
-			if key = strings.TrimSpace(key); !ok || key == "" || strings.ContainsAny(key, "\"`:") {
-				return nil, refuse("a line that is no plain \"key = value\"")
-			}
-			raw = strings.TrimSpace(raw)
-			if inMeta {
-				if strings.HasPrefix(raw, `"""`) && strings.Count(raw, `"""`) == 1 { // as sops 3.13.0 wrote it
-					start := at + bytes.Index(s.src[at:end], []byte(`"""`)) + 3
-					stop := bytes.Index(s.src[start:], []byte(`"""`))
-					if stop < 0 {
-						return nil, refuse("a value that has no end")
-					}
-					n += bytes.Count(s.src[start:start+stop], []byte("\n"))
-					raw = string(s.src[start : start+stop])
-					end = lineEnd(s.src, start+stop)
-					next = end + 1
-				}
-				meta[key] = unescapeLines(raw)
-				break
-			}
-			value, ok := iniValue(raw)
-			if !ok {
-				return nil, refuse("a value in clear whose quotes, comment or continuation INI readers take differently")
-			}
-			l := &leaf{value: value, line: n}
-			section().value = append(section().value.(branch), item{key: key, value: l})
-			settle()
-			eq := at + bytes.IndexByte(s.src[at:end], '=') + 1
-			start := eq + len(s.src[eq:end]) - len(bytes.TrimLeft(s.src[eq:end], " \t"))
-			lines = append(lines, flatLine{start: start, end: end, leaf: l})
-		}
-		if inMeta {
+		if r.inMeta {
 			cuts = append(cuts, edit{at, min(next, len(s.src)), ""})
 		}
 		at = next
 	}
-	s.docs = []branch{doc}
+	s.docs = []branch{r.doc}
 	s.plain = func() ([]byte, error) {
-		for _, l := range lines {
+		for _, l := range r.lines {
 			if l.leaf.opened {
 				cuts = append(cuts, edit{l.start, l.end, iniText(l.leaf)})
 			}
@@ -96,7 +45,86 @@ func (s *sopsFile) loadINI() (map[string]any, error) {
 		}
 		return plain, nil
 	}
-	return unflatten(meta)
+	return unflatten(r.meta)
+}
+
+// line reads one line, and returns where the next begins.
+func (r *iniReader) line(at, end int) (next int, err error) {
+	line := strings.TrimSpace(string(r.src[at:end]))
+	switch {
+	case line == "":
+	case line[0] == ';' || line[0] == '#':
+		text := strings.TrimLeft(line[1:], string(line[0])+" ")
+		l := &leaf{isComment: true, text: text, line: r.n}
+		r.waiting = append(r.waiting, l)
+		r.lines = append(r.lines, flatLine{start: at + bytes.Index(r.src[at:end], []byte(text)), end: end, leaf: l})
+	case line[0] == '[':
+		if line[len(line)-1] != ']' {
+			return 0, r.refuse("a section whose name does not end with its line")
+		}
+		name := strings.TrimSpace(line[1 : len(line)-1])
+		if r.inMeta = name == metaKey; !r.inMeta {
+			r.doc = append(r.doc, item{key: name, value: branch{}})
+			r.settle()
+		}
+	default:
+		key, raw, ok := strings.Cut(line, "=")
+		if key = strings.TrimSpace(key); !ok || key == "" || strings.ContainsAny(key, "\"`:") {
+			return 0, r.refuse("a line that is no plain \"key = value\"")
+		}
+		if r.inMeta {
+			return r.metadata(key, strings.TrimSpace(raw), at, end)
+		}
+		return end + 1, r.value(key, strings.TrimSpace(raw), at, end)
+	}
+	return end + 1, nil
+}
+
+func (r *iniReader) refuse(why string) error {
+	e := fail(ErrUnsupported, "%s", why)
+	e.Line = r.n
+	return e
+}
+
+// settle gives the waiting comments to the section.
+func (r *iniReader) settle() {
+	section := &r.doc[len(r.doc)-1]
+	for _, c := range r.waiting {
+		section.value = append(section.value.(branch), item{comment: c})
+	}
+	r.waiting = nil
+}
+
+func (r *iniReader) value(key, raw string, at, end int) error {
+	value, ok := iniValue(raw)
+	if !ok {
+		return r.refuse("a value in clear whose quotes, comment or continuation INI readers take differently")
+	}
+	l := &leaf{value: value, line: r.n}
+	section := &r.doc[len(r.doc)-1]
+	section.value = append(section.value.(branch), item{key: key, value: l})
+	r.settle()
+	start := at + bytes.IndexByte(r.src[at:end], '=') + 1
+	start += len(r.src[start:end]) - len(bytes.TrimLeft(r.src[start:end], " \t"))
+	r.lines = append(r.lines, flatLine{start: start, end: end, leaf: l})
+	return nil
+}
+
+// metadata reads a field, which sops 3.13.0 wrote over several lines.
+func (r *iniReader) metadata(key, raw string, at, end int) (next int, err error) {
+	const quotes = `"""`
+	if strings.HasPrefix(raw, quotes) && strings.Count(raw, quotes) == 1 {
+		start := at + bytes.Index(r.src[at:end], []byte(quotes)) + len(quotes)
+		n := bytes.Index(r.src[start:], []byte(quotes))
+		if n < 0 {
+			return 0, r.refuse("a value that has no end")
+		}
+		raw = string(r.src[start : start+n])
+		r.n += strings.Count(raw, "\n")
+		end = lineEnd(r.src, start+n)
+	}
+	r.meta[key] = unescapeLines(strings.Trim(raw, `"`))
+	return end + 1, nil
 }
 
 // iniValue reads a value in clear as ini.v1 does.

@@ -506,65 +506,19 @@ func (w *sopsWriter) attachJSON() error {
 }
 
 func (w *sopsWriter) dotenv() error {
-	if i := bytes.IndexByte(w.plain, '\r'); i >= 0 && bytes.Contains(w.plain, []byte("\r\n")) {
+	if i := bytes.Index(w.plain, []byte("\r\n")); i >= 0 {
 		e := fail(ErrUnsupported, "its lines end in CRLF, which sops takes for a part of values")
 		e.Line, e.Hint = lineOf(w.plain, i), "convert it to LF"
 		return e
 	}
-	spans, err := span.Dotenv.Find(w.plain)
+	secret, err := w.secretLines()
 	if err != nil {
-		return spanError(w.plain, err)
+		return err
 	}
-	secret := map[int]bool{} // lines
-	i := 0
-	for _, sp := range spans {
-		if sp.Kind != span.Value {
-			continue
-		}
-		if i == len(w.Secret) {
-			break
-		}
-		from, to := lineOf(w.plain, sp.Start), lineOf(w.plain, sp.End)
-		if from != to {
-			e := fail(ErrUnsupported, "a value of several lines: sops reads line by line")
-			e.Line, e.Hint = from, `write it as one line, with \n in double quotes`
-			return e
-		}
-		secret[from] = w.Secret[i]
-		i++
+	at, err := w.dotenvLeaves()
+	if err != nil {
+		return err
 	}
-	if i != len(w.Secret) {
-		return fail(ErrUnsupported, "its values could not be told apart")
-	}
-	var doc branch
-	at := map[*leaf]edit{}
-	for pos, n := 0, 1; pos < len(w.plain); n++ {
-		end := lineEnd(w.plain, pos)
-		line := string(w.plain[pos:end])
-		key, value, ok := strings.Cut(line, "=")
-		refuse := func(why string) error {
-			e := fail(ErrUnsupported, "%s", why)
-			e.Line = n
-			return e
-		}
-		switch {
-		case line == "":
-		case line[0] == '#':
-			l := &leaf{isComment: true, text: line[1:], line: n}
-			doc, at[l] = append(doc, item{comment: l}), edit{start: pos + 1, end: end}
-		case !ok:
-			return refuse("a line that sops does not take: neither KEY=VALUE nor a comment from its start")
-		case strings.HasPrefix(key, metaKey+"_"):
-			return refuse("a name that begins with sops_, which is reserved for sops's metadata")
-		case !secret[n] && strings.TrimLeft(key, " \t") != key && strings.Contains(key, "#"):
-			return refuse("an indented comment, which sops takes for a name")
-		default:
-			l := &leaf{value: unescapeLines(value), line: n}
-			doc, at[l] = append(doc, item{key: key, value: l}), edit{start: pos + len(key) + 1, end: end}
-		}
-		pos = end + 1
-	}
-	w.docs = []branch{doc}
 	w.choose(func(l *leaf) bool { return !l.isComment && secret[l.line] })
 	var edits []edit
 	if err := w.encrypt(func(l *leaf, token string) error {
@@ -580,16 +534,71 @@ func (w *sopsWriter) dotenv() error {
 		w.out = append(w.out, '\n')
 	}
 	keys, fields, err := w.metadata()
-	if err != nil {
-		return err
-	}
 	for i, k := range keys {
 		w.out = fmt.Appendf(w.out, "sops_age__list_%d__map_enc=%s\nsops_age__list_%d__map_recipient=%s\n", i, strings.ReplaceAll(k.enc, "\n", `\n`), i, k.recipient)
 	}
 	for _, f := range fields {
 		w.out = fmt.Appendf(w.out, "sops_%s=%s\n", f.name, f.value)
 	}
-	return nil
+	return err
+}
+
+// secretLines says which lines hold what must be encrypted.
+func (w *sopsWriter) secretLines() (map[int]bool, error) {
+	spans, err := span.Dotenv.Find(w.plain)
+	if err != nil {
+		return nil, spanError(w.plain, err)
+	}
+	spans = slices.DeleteFunc(spans, func(sp span.Span) bool { return sp.Kind != span.Value })
+	if len(spans) != len(w.Secret) {
+		return nil, fail(ErrUnsupported, "its values could not be told apart")
+	}
+	secret := map[int]bool{}
+	for i, sp := range spans {
+		line := lineOf(w.plain, sp.Start)
+		if bytes.IndexByte(w.plain[sp.Start:sp.End], '\n') >= 0 {
+			e := fail(ErrUnsupported, "a value of several lines: sops reads line by line")
+			e.Line, e.Hint = line, `write it as one line, with \n in double quotes`
+			return nil, e
+		}
+		secret[line] = w.Secret[i]
+	}
+	return secret, nil
+}
+
+// dotenvLeaves reads lines as sops does, and returns where the leaves stand.
+func (w *sopsWriter) dotenvLeaves() (map[*leaf]edit, error) {
+	var doc branch
+	at := map[*leaf]edit{}
+	for pos, n := 0, 1; pos < len(w.plain); n++ {
+		end := lineEnd(w.plain, pos)
+		line := string(w.plain[pos:end])
+		key, value, ok := strings.Cut(line, "=")
+		why := ""
+		switch {
+		case line == "":
+		case line[0] == '#':
+			l := &leaf{isComment: true, text: line[1:], line: n}
+			doc, at[l] = append(doc, item{comment: l}), edit{start: pos + 1, end: end}
+		case !ok:
+			why = "a line that sops does not take: neither KEY=VALUE nor a comment from its start"
+		case strings.HasPrefix(key, metaKey+"_"):
+			why = "a name that begins with sops_, which is reserved for sops's metadata"
+		case strings.HasPrefix(strings.TrimLeft(key, " \t"), "#"):
+			why = "an indented comment, which sops takes for a name"
+		default:
+			l := &leaf{value: unescapeLines(value), line: n}
+			doc, at[l] = append(doc, item{key: key, value: l}), edit{start: pos + len(key) + 1, end: end}
+		}
+		if why != "" {
+			e := fail(ErrUnsupported, "%s", why)
+			e.Line = n
+			return nil, e
+		}
+		pos = end + 1
+	}
+	w.docs = []branch{doc}
+	return at, nil
 }
 
 func (w *sopsWriter) yaml() error {

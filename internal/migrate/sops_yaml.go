@@ -496,6 +496,12 @@ func (s *sopsFile) yamlEdits(d *yamlDocs, blocks bool) (edits []edit, err error)
 			return nil, err
 		}
 	}
+	edits = append(edits, s.commentEdits(d, comments)...)
+	return append(edits, d.untagMerge()...), nil
+}
+
+// commentEdits puts comments into the place of their tokens.
+func (s *sopsFile) commentEdits(d *yamlDocs, comments map[string]string) (edits []edit) {
 	for i := range d.spans {
 		sp := &d.spans[i]
 		text := d.src[sp.Start:sp.End]
@@ -515,7 +521,7 @@ func (s *sopsFile) yamlEdits(d *yamlDocs, blocks bool) (edits []edit, err error)
 			edits = append(edits, edit{sp.Start, sp.End, string(out)})
 		}
 	}
-	return append(edits, d.untagMerge()...), nil
+	return edits
 }
 
 // noteComment keeps what a comment opens to. sops binds comments only to the

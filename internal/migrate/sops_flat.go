@@ -54,7 +54,17 @@ type jsonBuild struct {
 	src   []byte
 	spans []span.Span
 	next  int
+	lines lineCounter
 	err   error
+}
+
+// lineCounter counts lines up to offsets that grow.
+type lineCounter struct{ at, line int }
+
+func (c *lineCounter) of(src []byte, offset int) int {
+	c.line += bytes.Count(src[c.at:offset], []byte("\n"))
+	c.at = offset
+	return c.line + 1
 }
 
 // in reports whether the next span stands at depth n below the path.
@@ -103,7 +113,7 @@ func (b *jsonBuild) value(depth int) any {
 	case '[':
 		return list{}
 	}
-	l := &leaf{line: lineOf(b.src, s.Start), at: s}
+	l := &leaf{line: b.lines.of(b.src, s.Start), at: s}
 	switch text[0] {
 	case '"':
 		str, err := span.JSON.Text(b.src, *s)

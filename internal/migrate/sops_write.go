@@ -554,8 +554,9 @@ func (w *sopsWriter) secretLines() (map[int]bool, error) {
 		return nil, fail(ErrUnsupported, "its values could not be told apart")
 	}
 	secret := map[int]bool{}
+	var lines lineCounter
 	for i, sp := range spans {
-		line := lineOf(w.plain, sp.Start)
+		line := lines.of(w.plain, sp.Start)
 		if bytes.IndexByte(w.plain[sp.Start:sp.End], '\n') >= 0 {
 			e := fail(ErrUnsupported, "a value of several lines: sops reads line by line")
 			e.Line, e.Hint = line, `write it as one line, with \n in double quotes`

@@ -17,7 +17,7 @@ func exportCommand(e *env) *cli.Command {
 		UsageText: "leafseal export --as sops [FLAG…] FILE",
 		Description: `For tools that read files of sops: Flux, Argo CD, helm-secrets, Terraform. The
 same age keys open it, and it holds the same data. What sops would refuse or
-change (dates, tags, anchors, numbers that it rounds) is refused with the place.
+change (dates, tags, numbers that it rounds) is refused with the place.
 In a file of sops the type and length of every value show, and which are empty.
 
 leafseal export --as sops config/prod.yaml > prod.sops.yaml

@@ -117,6 +117,7 @@ var odd = map[string]string{
 	"suffixed.yaml":  "a_unencrypted: one\nb: two\nc: three\nd_unencrypted: clear\n",
 	"suffixed.json":  `{"a_unencrypted": "one", "b": "two"}`,
 	"twins.yaml":     "# same\na: 1\n# same\nb:\n  # same\n  c: 1 # same\n  # same\nd:\n  # same\n  - 1\n  # same\n# same\n",
+	"aliases.yaml":   "x: &x\n  # in it\n  a: 1 # one\n  l: [1.5, \"q\\n\", null, true, {b: c}]\ny: *x\nz:\n  <<: *x\n  more: &m\n    <<: *x\n    own: 1\nl:\n  - *x\n  - *m\n  - [*x]\ns: &s secret\nt: *s\n",
 	"merge.yaml":     "base: &b {x: 1}\nuse:\n  <<: *b\n  y: 2\nanchor: &s text\nalias: *s\n",
 	"json.yaml":      "{\"a\": 1, \"b\": [true, \"x\"]}",
 	"same.yaml":      "list: [same, same, same]\nother: same\n",

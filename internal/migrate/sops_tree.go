@@ -32,6 +32,7 @@ type leaf struct {
 	opened    bool // it was encrypted, and value is the plaintext
 	selected  bool // the rule encrypts it
 	at        any  // where it stands, for whoever made the tree
+	via       any  // the alias through which it came, if any
 }
 
 func (l *leaf) comment() bool {

@@ -621,7 +621,8 @@ func (w *sopsWriter) yaml() error {
 		if l.isComment {
 			return w.Comments
 		}
-		return secret[l.at.(*yaml.Node)]
+		via, _ := l.via.(*yaml.Node)
+		return secret[l.at.(*yaml.Node)] || via != nil && secret[via]
 	})
 	inBraces := map[*yaml.Node]bool{} // or brackets, where a token needs quotes
 	for _, n := range d.nodes {
@@ -629,8 +630,13 @@ func (w *sopsWriter) yaml() error {
 	}
 	var edits []edit
 	comments := map[string][]string{} // tokens by text, in order
+	written := map[*leaf]string{}     // tokens within aliases
 	if err := w.encrypt(func(l *leaf, token string) error {
-		if l.isComment {
+		switch {
+		case l.via != nil:
+			written[l] = token
+			return nil
+		case l.isComment:
 			key := strings.TrimSpace(l.text)
 			comments[key] = append(comments[key], token)
 			return nil
@@ -660,6 +666,14 @@ func (w *sopsWriter) yaml() error {
 		}
 		comments[key] = tokens[1:]
 		edits = append(edits, edit{bytes.LastIndexByte(w.plain[:sp.Start], '#') + 1, sp.End, tokens[0]})
+	}
+	for n, v := range d.aliases {
+		if sp := d.at[n]; sp != nil {
+			edits = append(edits, edit{sp.Start, sp.End, flow(v, written)})
+		}
+	}
+	if len(d.aliases) > 0 {
+		w.notes = append(w.notes, "aliases are written out, as sops does")
 	}
 	return w.attachYAML(d, edits)
 }
@@ -715,6 +729,48 @@ func (w *sopsWriter) secretNodes(d *yamlDocs) (map[*yaml.Node]bool, error) {
 		secret[node] = byStart[sp.Start]
 	}
 	return secret, nil
+}
+
+// flow writes what stands for an alias on one line.
+func flow(v any, tokens map[*leaf]string) string {
+	quote := func(s string) string {
+		b, _ := json.Marshal(s) // a string
+		return string(b)
+	}
+	var parts []string
+	switch v := v.(type) {
+	case branch:
+		for _, it := range v {
+			if it.comment != nil {
+				continue
+			}
+			key := quote(it.key)
+			if it.key == "<<" { // in quotes it would not merge
+				key = "<<"
+			}
+			parts = append(parts, key+": "+flow(it.value, tokens))
+		}
+		return "{" + strings.Join(parts, ", ") + "}"
+	case list:
+		for _, e := range v {
+			if l, ok := e.(*leaf); !ok || !l.isComment {
+				parts = append(parts, flow(e, tokens))
+			}
+		}
+		return "[" + strings.Join(parts, ", ") + "]"
+	case *leaf:
+		if t, ok := tokens[v]; ok {
+			return `"` + t + `"`
+		}
+		switch x := v.value.(type) {
+		case nil:
+			return "null"
+		case string:
+			return quote(x)
+		}
+		return yamlText(v.value)
+	}
+	return ""
 }
 
 func markBraces(n *yaml.Node, in bool, marked map[*yaml.Node]bool) {
@@ -805,8 +861,7 @@ func (w *sopsWriter) yamlFits(d *yamlDocs) error {
 	var walk func(n *yaml.Node)
 	walk = func(n *yaml.Node) {
 		if n.Kind == yaml.AliasNode {
-			refuse(n, "an alias, which sops writes out: the anchors would be gone")
-			return
+			return // written out, as sops does
 		}
 		if n.Kind == yaml.MappingNode && n.Style&yaml.FlowStyle == 0 {
 			for i := 0; i < len(n.Content); i += 2 {

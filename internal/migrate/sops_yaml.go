@@ -26,6 +26,8 @@ type yamlDocs struct {
 	spans []span.Span
 	at    map[*yaml.Node]*span.Span
 	trees []branch
+
+	aliases map[*yaml.Node]any // what stands for each alias
 }
 
 // loadYAMLDocs reads a stream. Aliases are followed, as sops does.
@@ -35,7 +37,7 @@ func loadYAMLDocs(src []byte) (d *yamlDocs, err error) {
 			d, err = nil, fail(ErrUnsupported, "not a YAML document that can be read")
 		}
 	}()
-	d = &yamlDocs{src: src, at: make(map[*yaml.Node]*span.Span)}
+	d = &yamlDocs{src: src, at: make(map[*yaml.Node]*span.Span), aliases: make(map[*yaml.Node]any)}
 	if d.spans, err = span.YAML.Find(src); err != nil {
 		return nil, spanError(src, err)
 	}
@@ -53,7 +55,7 @@ func loadYAMLDocs(src []byte) (d *yamlDocs, err error) {
 		return nil, err
 	}
 	for _, n := range d.nodes {
-		t := yamlTree{following: map[*yaml.Node]bool{}}
+		t := yamlTree{following: map[*yaml.Node]bool{}, aliases: d.aliases}
 		b := t.comments(nil, n.HeadComment, n.LineComment)
 		root := n.Content[0]
 		for root.Kind == yaml.AliasNode {
@@ -136,7 +138,8 @@ func (d *yamlDocs) place() error {
 // yamlTree turns nodes into sops's tree (its stores/yaml/store.go); above all
 // it puts comments where sops puts them.
 type yamlTree struct {
-	following map[*yaml.Node]bool // aliases being followed
+	following map[*yaml.Node]bool // anchors being followed
+	aliases   map[*yaml.Node]any
 	leaves    int
 	err       error
 }
@@ -264,7 +267,14 @@ func (t *yamlTree) value(n *yaml.Node, commentsDone bool) any {
 		}
 		t.following[n.Alias] = true
 		defer delete(t.following, n.Alias)
-		return t.value(n.Alias, false)
+		v := t.value(n.Alias, false)
+		if len(t.following) == 1 { // not within another alias
+			t.aliases[n] = v
+			for _, l := range append(values(nil, v), allComments(nil, v)...) {
+				l.via = n
+			}
+		}
+		return v
 	}
 	l := &leaf{line: n.Line, at: n}
 	if n.Decode(&l.value) != nil {

@@ -122,7 +122,7 @@ func (w *sopsWriter) read(format string) (*sopsFile, error) {
 		_, err = s.open()
 	}
 	if err != nil {
-		return nil, fmt.Errorf("what was written for sops does not open: %w", err)
+		return nil, fail(ErrUnsupported, "sops would not open it again: %v", err)
 	}
 	return s, nil
 }

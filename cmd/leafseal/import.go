@@ -97,11 +97,20 @@ func (e *env) importFiles(c *cli.Context, files []string, gitCrypt bool) error {
 			return err
 		}
 		if f.want, f.root, err = e.wanted(c, path); err != nil {
-			return err
+			return hintReaders(err, f)
 		}
 		all = append(all, f)
 	}
-	return e.sealForeign(c, all, "")
+	return e.sealForeign(c, all, nil)
+}
+
+// hintReaders names the readers that the file had where no rule names any.
+func hintReaders(err error, f *imported) error {
+	var at *leafseal.Error
+	if errors.As(err, &at) && errors.Is(err, leafseal.ErrPolicy) && len(f.doc.Recipients) > 0 {
+		at.Hint = "to keep its readers without a policy: leafseal import --to " + strings.Join(f.doc.Recipients, " --to ") + " " + f.path
+	}
+	return err
 }
 
 // imported is a file of sops, opened, and how it is to be sealed.
@@ -206,7 +215,7 @@ func (c coded) Unwrap() []error { return []error{c.error, c.kind} }
 
 // sealForeign seals what was opened, and writes policy, if there is a new
 // one, and all files, or nothing.
-func (e *env) sealForeign(c *cli.Context, all []*imported, policy string) error {
+func (e *env) sealForeign(c *cli.Context, all []*imported, policy *newPolicy) error {
 	var changes []change
 	var report []string
 	trusted := map[string]bool{}
@@ -222,7 +231,7 @@ func (e *env) sealForeign(c *cli.Context, all []*imported, policy string) error 
 		if err != nil {
 			return err
 		}
-		ch := change{path: f.path, was: f.src}
+		ch := change{path: f.path, was: f.src, now: []byte{}}
 		line := f.path + ": empty"
 		if file != nil {
 			ch.now = file.Bytes()
@@ -348,12 +357,14 @@ func ruleText(r leafseal.Rule, sep string) string {
 	return strings.Join(parts, sep)
 }
 
+// newPolicy is a policy that is to be made.
+type newPolicy struct{ path, text string }
+
 // writeTogether writes all files, or puts back what it wrote. A new policy
 // comes first.
-func (e *env) writeTogether(changes []change, policy string) error {
-	if policy != "" {
-		path, text, _ := strings.Cut(policy, "\n")
-		if err := writePolicy(path, text); err != nil {
+func (e *env) writeTogether(changes []change, policy *newPolicy) error {
+	if policy != nil {
+		if err := writePolicy(policy.path, policy.text); err != nil {
 			return err
 		}
 	}
@@ -367,9 +378,8 @@ func (e *env) writeTogether(changes []change, policy string) error {
 				e.warn("%s was written before this failed, and could not be put back", done.path)
 			}
 		}
-		if policy != "" {
-			path, _, _ := strings.Cut(policy, "\n")
-			os.Remove(path)
+		if policy != nil {
+			os.Remove(policy.path)
 		}
 		return err
 	}

@@ -27,7 +27,7 @@ func TestWriteTogether(t *testing.T) {
 		return string(src)
 	}
 	changes := []change{{a, []byte("old"), []byte("new")}, {b, []byte("another"), []byte("new")}}
-	if err := e.writeTogether(changes, policy+"\nusers:\n"); !errors.Is(err, errChanged) {
+	if err := e.writeTogether(changes, &newPolicy{policy, "users:\n"}); !errors.Is(err, errChanged) {
 		t.Fatalf("error %v", err)
 	}
 	if read(a) != "old" || read(b) != "old" {
@@ -37,7 +37,7 @@ func TestWriteTogether(t *testing.T) {
 		t.Errorf("a policy after a failure: %v", err)
 	}
 	changes[1].was = []byte("old")
-	if err := e.writeTogether(changes, policy+"\nusers:\n"); err != nil {
+	if err := e.writeTogether(changes, &newPolicy{policy, "users:\n"}); err != nil {
 		t.Fatal(err)
 	}
 	if read(a) != "new" || read(b) != "new" || read(policy) != "users:\n" {

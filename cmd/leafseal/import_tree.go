@@ -37,7 +37,7 @@ func (e *env) importTree(c *cli.Context) error {
 	if len(all) == 0 {
 		return &leafseal.Error{File: dir, Err: errors.New("there is no file of sops in it")}
 	}
-	policy := ""
+	var policy *newPolicy
 	r, err := repoOf(filepath.Join(dir, leafseal.PolicyFile))
 	if err != nil {
 		return err
@@ -48,7 +48,7 @@ func (e *env) importTree(c *cli.Context) error {
 		}
 	}
 	for _, f := range all {
-		if policy == "" {
+		if policy == nil {
 			f.want, f.root, err = e.wanted(c, f.path)
 		} else {
 			err = f.follow(r)
@@ -60,7 +60,7 @@ func (e *env) importTree(c *cli.Context) error {
 	if err := e.sealForeign(c, all, policy); err != nil {
 		return err
 	}
-	if policy != "" {
+	if policy != nil {
 		e.say("made %s from %s: look at its names and rules", filepath.Join(r.root, leafseal.PolicyFile), migrate.SopsConfig)
 	}
 	return nil
@@ -124,30 +124,30 @@ func (f *imported) follow(r *repo) error {
 }
 
 // policyFromSops makes a policy of the nearest .sops.yaml in or above a
-// folder. The text it returns has its path in front, on a line of its own.
-func (e *env) policyFromSops(dir string, all []*imported) (*repo, string, error) {
+// folder.
+func (e *env) policyFromSops(dir string, all []*imported) (*repo, *newPolicy, error) {
 	root, src, err := findSopsConfig(dir)
 	if err != nil {
-		return nil, "", err
+		return nil, nil, err
 	}
 	if root == "" {
-		return nil, "", &leafseal.Error{File: dir, Err: fmt.Errorf("%w: there is neither a %s nor a %s here or above", leafseal.ErrPolicy, leafseal.PolicyFile, migrate.SopsConfig),
+		return nil, nil, &leafseal.Error{File: dir, Err: fmt.Errorf("%w: there is neither a %s nor a %s here or above", leafseal.ErrPolicy, leafseal.PolicyFile, migrate.SopsConfig),
 			Hint: "name the readers: leafseal import --tree " + dir + " --to [NAME=]KEY"}
 	}
 	rules, err := migrate.ReadSopsConfig(src)
 	if err != nil {
-		return nil, "", foreignError(filepath.Join(root, migrate.SopsConfig), err)
+		return nil, nil, foreignError(filepath.Join(root, migrate.SopsConfig), err)
 	}
 	b := &policyBuild{env: e, root: root, names: map[string]string{}}
 	text, err := b.build(rules, all)
 	if err != nil {
-		return nil, "", err
+		return nil, nil, err
 	}
 	policy, err := leafseal.ParsePolicy([]byte(text))
 	if err != nil {
-		return nil, "", err
+		return nil, nil, err
 	}
-	return &repo{root, policy, []byte(text)}, filepath.Join(root, leafseal.PolicyFile) + "\n" + text, nil
+	return &repo{root, policy, []byte(text)}, &newPolicy{filepath.Join(root, leafseal.PolicyFile), text}, nil
 }
 
 // findSopsConfig looks upwards, to the root of the git repository.

@@ -121,7 +121,7 @@ func candidatesFor(commands []*cli.Command, before []string, last string) []stri
 				continue
 			}
 			if i++; i == len(before) {
-				return flagValues(strings.TrimLeft(name, "-"))
+				return flagValues(cmd, strings.TrimLeft(name, "-"))
 			}
 		} else if sub := find(commands, word); sub != nil && len(args) == 0 {
 			cmd, commands, flags = sub, sub.Subcommands, slices.Concat(flags, sub.Flags)
@@ -159,9 +159,16 @@ func flagNames(flags []cli.Flag) []string {
 	return names
 }
 
-func flagValues(name string) []string {
+func flagValues(cmd *cli.Command, name string) []string {
 	switch name {
+	case "from":
+		return []string{"sops", "git-crypt"}
+	case "input":
+		return []string{"yaml", "json", "dotenv", "ini", "binary"}
 	case "as":
+		if cmd != nil && cmd.Name == "export" {
+			return []string{"sops"}
+		}
 		return deliver.Notations
 	case "format":
 		return leafseal.Formats()

@@ -56,6 +56,29 @@ var (
 	leafsealOnce = build(".")
 )
 
+// sopsOnce is the folder of the sops that scripts talk to; in CI it is
+// installed if it is not there. Scripts ask for it with [exec:sops].
+var sopsOnce = sync.OnceValues(func() (string, error) {
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return "", err
+	}
+	dir := filepath.Join(cache, "leafseal-bench", "v3.13.3")
+	if _, err := os.Stat(filepath.Join(dir, "sops")); err == nil || os.Getenv("CI") == "" {
+		return dir, nil
+	}
+	if _, err := exec.LookPath("sops"); err == nil {
+		return dir, nil
+	}
+	cmd := exec.Command("go", "install", "github.com/getsops/sops/v3/cmd/sops@v3.13.3")
+	cmd.Env = append(os.Environ(), "GOBIN="+dir)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		err = fmt.Errorf("%w\n%s", err, out)
+	}
+	return dir, err
+})
+
 // TestScripts runs testdata/script/*.txtar. Plaintext in them is marked
 // SENTINEL: it must never show where it should not.
 func TestScripts(t *testing.T) {
@@ -96,7 +119,11 @@ func setup(env *testscript.Env) error {
 	if err != nil {
 		return err
 	}
-	env.Setenv("PATH", age+string(filepath.ListSeparator)+env.Getenv("PATH"))
+	sops, err := sopsOnce()
+	if err != nil {
+		return err
+	}
+	env.Setenv("PATH", strings.Join([]string{age, env.Getenv("PATH"), sops}, string(filepath.ListSeparator)))
 	env.Values["files"] = map[string]remembered{}
 	return os.Mkdir(home, 0o700)
 }

@@ -20,6 +20,7 @@ func TestArrows(t *testing.T) {
 		"internal/private": append(cli, module+"pkg/leafseal", module+"internal/span", module+"internal/seal", module+"internal/keys"),
 		"internal/deliver": append(cli, module+"pkg/leafseal", module+"internal/seal", module+"internal/keys"),
 		"pkg/leafseal":     append(cli, module+"internal/gitx", module+"internal/atomic", module+"internal/private", module+"cmd/leafseal"),
+		"internal/migrate": append(cli, module+"pkg/leafseal", module+"internal/seal", "github.com/getsops/sops/v3"),
 	} {
 		args := []string{"list", "-deps", module + pkg}
 		if pkg == "internal/span" {

@@ -309,6 +309,7 @@ func Inspect(src []byte, o Options) (*Info, error) {
 		s := &b.spans[i]
 		sealed := span.Token(trimAround(body[s.Start:s.End], s))
 		path := AllComments
+		info.SealedComments = info.SealedComments || sealed && s.Kind == span.Comment
 		if s.Kind == span.Value {
 			path = formatPath(s.Doc, s.Path)
 			info.Values = append(info.Values, Value{Path: path, Sealed: sealed})
@@ -327,6 +328,8 @@ type Info struct {
 	Rule    Rule
 	Readers []Reader
 	Values  []Value // without their texts
+
+	SealedComments bool // some comment is sealed
 
 	// Exposed are the paths, or AllComments, of what stands in clear though
 	// the file's rule seals it: an intact file has none.

@@ -1,0 +1,399 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"filippo.io/age"
+	"github.com/urfave/cli/v2"
+
+	"github.com/leafseal/leafseal/internal/keys"
+	"github.com/leafseal/leafseal/internal/migrate"
+	"github.com/leafseal/leafseal/pkg/leafseal"
+)
+
+func importCommand(e *env) *cli.Command {
+	return &cli.Command{
+		Name:      "import",
+		Usage:     "turn files of sops or git-crypt into leafseal's, in place",
+		UsageText: "leafseal import [FLAG…] FILE…\nleafseal import [FLAG…] --tree DIR",
+		Description: `Decrypts in memory, verifies as sops would, and seals the same document in its
+place. What sops left in clear stays in clear, unless a rule in .leafseal.yaml
+says otherwise; what it encrypted is sealed, whatever a rule says. All files
+are computed before the first is written.
+
+--tree takes every sops file below DIR. Where there is no .leafseal.yaml yet,
+one is made from the creation rules of .sops.yaml.
+
+--from git-crypt takes files that git-crypt has locked, and the key file that
+git-crypt export-key writes; all values in them are sealed.
+
+leafseal import config/prod.yaml
+leafseal import --tree . --trust all
+leafseal import --from git-crypt --key repo.key secrets.yaml`,
+		ArgsUsage: "FILE…",
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "from", Value: "sops", Usage: "the tool that wrote them: `KIND` is sops or git-crypt"},
+			&cli.StringFlag{Name: "key", Usage: "with --from git-crypt: the key is in `FILE` (default: where git-crypt unlock keeps it)"},
+			&cli.StringFlag{Name: "tree", Usage: "take all files of sops below `DIR`"},
+			&cli.StringSliceFlag{Name: "to", Usage: "seal to `[NAME=]KEY`, a public key or a file that holds one, and not to the policy's readers"},
+			&cli.StringFlag{Name: "input", Usage: "read the file as `FORMAT` of sops (yaml, json, dotenv, ini, binary) whatever its name"},
+			trustFlag(),
+		},
+		Action: func(c *cli.Context) error {
+			files, err := e.arguments(c, 0, "FILE…")
+			if err != nil {
+				return err
+			}
+			if c.IsSet("tree") == (len(files) > 0) {
+				return usagef("import needs FILE… or --tree DIR")
+			}
+			gitCrypt := c.String("from") == "git-crypt"
+			switch {
+			case !gitCrypt && c.String("from") != "sops":
+				return usagef("--from is sops or git-crypt")
+			case gitCrypt && (c.IsSet("tree") || c.IsSet("input")):
+				return usagef("--tree and --input are for files of sops")
+			case !gitCrypt && c.IsSet("key"):
+				return usagef("--key goes with --from git-crypt; for sops it is --identity")
+			case c.IsSet("tree"):
+				return e.importTree(c)
+			}
+			return e.importFiles(c, files, gitCrypt)
+		},
+	}
+}
+
+// importFiles imports the files that were named, or none.
+func (e *env) importFiles(c *cli.Context, files []string, gitCrypt bool) error {
+	var ids []age.Identity
+	var key *migrate.GitCryptKeys
+	var err error
+	if gitCrypt {
+		key, err = e.gitCryptKey(c.String("key"))
+	} else {
+		ids, err = e.sopsIdentities()
+	}
+	if err != nil {
+		return err
+	}
+	var all []*imported
+	for _, path := range files {
+		src, err := e.read(path)
+		if err != nil {
+			return err
+		}
+		var f *imported
+		if gitCrypt {
+			f, err = openGitCrypt(path, src, key)
+		} else {
+			f, err = e.openForeign(path, c.String("input"), src, ids)
+		}
+		if err != nil {
+			return err
+		}
+		if f.want, f.root, err = e.wanted(c, path); err != nil {
+			return hintReaders(err, f)
+		}
+		all = append(all, f)
+	}
+	return e.sealForeign(c, all, nil)
+}
+
+// hintReaders names the readers that the file had where no rule names any.
+func hintReaders(err error, f *imported) error {
+	var at *leafseal.Error
+	if errors.As(err, &at) && errors.Is(err, leafseal.ErrPolicy) && len(f.doc.Recipients) > 0 {
+		at.Hint = "to keep its readers without a policy: leafseal import --to " + strings.Join(f.doc.Recipients, " --to ") + " " + f.path
+	}
+	return err
+}
+
+// imported is a file of sops, opened, and how it is to be sealed.
+type imported struct {
+	path string
+	src  []byte
+	doc  *migrate.Document
+	want leafseal.Options
+	root string // the policy's folder, or ""
+}
+
+// sopsIdentities are leafseal's, and those that sops would find.
+func (e *env) sopsIdentities() ([]age.Identity, error) {
+	ids, err := e.identities()
+	if err != nil || len(e.identityFiles) > 0 {
+		return ids, err
+	}
+	if text := e.getenv("SOPS_AGE_KEY"); text != "" {
+		more, err := age.ParseIdentities(strings.NewReader(text))
+		if err != nil {
+			return nil, errors.New("$SOPS_AGE_KEY holds no age identity")
+		}
+		ids = append(ids, more...)
+	}
+	config := e.getenv("XDG_CONFIG_HOME")
+	if config == "" {
+		config = filepath.Join(e.home(), ".config")
+	}
+	for _, path := range []string{e.getenv("SOPS_AGE_KEY_FILE"), filepath.Join(config, "sops", "age", "keys.txt")} {
+		if _, err := os.Stat(path); err != nil {
+			continue
+		}
+		ring, err := keys.Find(keys.Sources{Files: []string{path}}, e.keyUI())
+		if err != nil {
+			return nil, err
+		}
+		ids = append(ids, ring.Identities()...)
+	}
+	return ids, nil
+}
+
+// sopsFormat is the format in which sops reads a file of this name.
+func sopsFormat(path string, src []byte) string {
+	switch strings.ToLower(filepath.Ext(path)) {
+	case ".yaml", ".yml":
+		return "yaml"
+	case ".json":
+		return "json"
+	case ".ini":
+		return "ini"
+	}
+	if leafseal.FormatOf(path) == "dotenv" && !bytes.HasPrefix(bytes.TrimSpace(src), []byte("{")) {
+		return "dotenv"
+	}
+	return "binary"
+}
+
+func (e *env) openForeign(path, format string, src []byte, ids []age.Identity) (*imported, error) {
+	if _, err := leafseal.Inspect(src, leafseal.Options{Name: path}); err == nil {
+		return nil, &leafseal.Error{File: path, Err: leafseal.ErrEncrypted, Hint: "it is leafseal's: there is nothing to import"}
+	}
+	if format == "" {
+		format = sopsFormat(path, src)
+	}
+	if !migrate.Sops(src) {
+		return nil, &leafseal.Error{File: path, Err: errors.New("not a file of sops: there is no MAC in it"), Hint: "leafseal encrypt seals plain text"}
+	}
+	doc, err := migrate.OpenSops(src, format, ids...)
+	if err != nil {
+		return nil, foreignError(path, err)
+	}
+	return &imported{path: path, src: src, doc: doc}, nil
+}
+
+// foreignError gives an error of migrate the file's name and leafseal's exit
+// code.
+func foreignError(path string, err error) error {
+	var at *migrate.Error
+	if !errors.As(err, &at) {
+		return &leafseal.Error{File: path, Err: err}
+	}
+	e := &leafseal.Error{File: path, Line: at.Line, Key: at.Key, Err: at.Err, Hint: at.Hint}
+	if at.Line > 0 {
+		e.Column = 1
+	}
+	switch {
+	case errors.Is(err, migrate.ErrTampered):
+		e.Err = coded{at.Err, leafseal.ErrTampered}
+	case errors.Is(err, migrate.ErrNoIdentity):
+		e.Err = coded{at.Err, leafseal.ErrNoIdentity}
+	}
+	return e
+}
+
+// coded is an error that also is of another kind.
+type coded struct {
+	error
+	kind error
+}
+
+func (c coded) Unwrap() []error { return []error{c.error, c.kind} }
+
+// sealForeign seals what was opened, and writes policy, if there is a new
+// one, and all files, or nothing.
+func (e *env) sealForeign(c *cli.Context, all []*imported, policy *newPolicy) error {
+	var changes []change
+	var report []string
+	trusted := map[string]bool{}
+	for i, f := range all {
+		e.progress("sealing", i, len(all))
+		if f.root != "" && !trusted[readerList(f)] {
+			if err := e.trust(f.root, f.want.Readers, c.StringSlice("trust")); err != nil {
+				return err
+			}
+			trusted[readerList(f)] = true
+		}
+		file, err := e.sealOne(f)
+		if err != nil {
+			return err
+		}
+		ch := change{path: f.path, was: f.src, now: []byte{}}
+		line := f.path + ": empty"
+		if file != nil {
+			ch.now = file.Bytes()
+			line = fmt.Sprintf("%s: %s sealed, readable by %s", f.path, count(file.Sealed(), "value"), names(file.Readers()))
+			if r := file.Rule(); r.Only+r.Except != "" { // sops does not authenticate its rule: let a person see it
+				f.doc.Notes = append([]string{"its rule: " + sealedBy(r)}, f.doc.Notes...)
+			}
+		}
+		changes, report = append(changes, ch), append(report, line)
+	}
+	e.progress("", 0, 0)
+	if err := e.writeTogether(changes, policy); err != nil {
+		return err
+	}
+	for i, f := range all {
+		e.say("%s", report[i])
+		for _, note := range f.doc.Notes {
+			e.say("%s: %s", f.path, note)
+		}
+	}
+	e.warnLocked(changes)
+	e.say("%s imported; git's history keeps the old ones, which the old keys still open", count(len(all), "file"))
+	if c.String("from") == "git-crypt" {
+		e.warnAttributes(all)
+	}
+	return nil
+}
+
+// warnLocked tells if leafseal finds no key for what it just sealed: sops
+// looks in other places.
+func (e *env) warnLocked(changes []change) {
+	ids, err := e.identities()
+	for _, c := range changes {
+		if err != nil || len(c.now) == 0 {
+			continue
+		}
+		if _, err := leafseal.Open(c.now, leafseal.Options{Name: c.path}, ids...); errors.Is(err, leafseal.ErrNoIdentity) {
+			e.warn("leafseal finds no key that opens %s now: if yours is where sops looks for it, set LEAFSEAL_IDENTITY_FILE to it, or put it into %s", c.path, e.identityPath())
+		}
+		return
+	}
+}
+
+func readerList(f *imported) string { return f.root + "\n" + names(f.want.Readers) }
+
+// sealOne seals a document: at first all of it, and then what sops left in
+// clear is shown again where the rule agrees. An empty one has no file.
+func (e *env) sealOne(f *imported) (*leafseal.File, error) {
+	if len(f.doc.Plain) == 0 {
+		return nil, nil
+	}
+	o := f.want
+	wanted := o.Rule
+	o.Rule = leafseal.Rule{Whole: wanted.Whole}
+	var err error
+	if o.Readers, err = e.withRecipients(o.Readers); err != nil {
+		return nil, err
+	}
+	if leafseal.FormatOf(f.path) == "" {
+		o.Format = f.doc.Format
+	}
+	file, err := leafseal.New(o)
+	if err != nil {
+		return nil, err
+	}
+	if err = file.Edit(f.doc.Plain); err != nil && f.doc.Format == "text" && o.Format == "" { // sops took it for binary
+		o.Format = "text"
+		if file, err = leafseal.New(o); err == nil {
+			err = file.Edit(f.doc.Plain)
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return file, e.revealClear(f, file, wanted)
+}
+
+// revealClear gives the file its rule: the policy's, if that says what is to
+// be sealed, else sops's.
+func (e *env) revealClear(f *imported, file *leafseal.File, wanted leafseal.Rule) error {
+	values, err := file.Values()
+	if err != nil {
+		return err
+	}
+	rule := wanted
+	if rule == (leafseal.Rule{Whole: wanted.Whole}) {
+		rule.Only, rule.Except, rule.KeepComments = f.doc.Rule.Only, f.doc.Rule.Except, f.doc.Rule.KeepComments
+		if f.root != "" && rule != wanted {
+			f.doc.Notes = append(f.doc.Notes, "what sops left in clear stays so; for leafseal status to agree, say in its rule in "+leafseal.PolicyFile+": "+ruleText(rule, ", "))
+		}
+	}
+	if len(values) != len(f.doc.Secret) {
+		if file.Format() == f.doc.Format {
+			return &leafseal.Error{File: f.path, Err: errors.New("its values could not be told apart")}
+		}
+		return file.SetRule(rule) // one text for the other tool: all of it stays sealed
+	}
+	var reveal []string
+	for i, v := range values {
+		if !f.doc.Secret[i] {
+			reveal = append(reveal, v.Path)
+		}
+	}
+	if !f.doc.SecretComments {
+		reveal = append(reveal, leafseal.AllComments)
+	}
+	return file.SetRule(rule, reveal...)
+}
+
+// ruleText writes a rule as the policy has it.
+func ruleText(r leafseal.Rule, sep string) string {
+	var parts []string
+	quote := func(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
+	if r.Only != "" {
+		parts = append(parts, "only: "+quote(r.Only))
+	}
+	if r.Except != "" {
+		parts = append(parts, "except: "+quote(r.Except))
+	}
+	if r.KeepComments {
+		parts = append(parts, "comments: keep")
+	}
+	return strings.Join(parts, sep)
+}
+
+// newPolicy is a policy that is to be made.
+type newPolicy struct{ path, text string }
+
+// writeTogether writes all files, or puts back what it wrote. A new policy
+// comes first.
+func (e *env) writeTogether(changes []change, policy *newPolicy) error {
+	if policy != nil {
+		if err := writePolicy(policy.path, policy.text); err != nil {
+			return err
+		}
+	}
+	for i, c := range changes {
+		err := e.write(c.path, c.was, c.now)
+		if err == nil {
+			continue
+		}
+		for _, done := range changes[:i] {
+			if back := e.write(done.path, done.now, done.was); back != nil {
+				e.warn("%s was written before this failed, and could not be put back", done.path)
+			}
+		}
+		if policy != nil {
+			os.Remove(policy.path)
+		}
+		return err
+	}
+	return nil
+}
+
+// progress shows how far a long run is, on a terminal only; n of 0 ends it.
+func (e *env) progress(what string, i, n int) {
+	if e.quiet || !isTerminal(e.stderr) {
+		return
+	}
+	if n == 0 {
+		fmt.Fprint(e.stderr, "\r\x1b[K")
+	} else if n >= 20 && i%5 == 0 {
+		fmt.Fprintf(e.stderr, "\rleafseal: %s %d of %d", what, i, n)
+	}
+}

@@ -1,0 +1,55 @@
+package main
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/leafseal/leafseal/internal/migrate"
+	"github.com/leafseal/leafseal/pkg/leafseal"
+)
+
+// gitCryptKey reads a key file of git-crypt; without a name, the one that
+// git-crypt unlock keeps in the repository.
+func (e *env) gitCryptKey(path string) (*migrate.GitCryptKeys, error) {
+	if path == "" {
+		out, err := git(".", "rev-parse", "--git-common-dir")
+		if path = filepath.Join(strings.TrimSpace(string(out)), "git-crypt", "keys", "default"); err == nil {
+			_, err = os.Stat(path)
+		}
+		if err != nil {
+			return nil, usagef("--from git-crypt needs --key FILE, which git-crypt export-key writes")
+		}
+	}
+	src, err := e.read(path)
+	if err != nil {
+		return nil, err
+	}
+	key, err := migrate.ReadGitCryptKey(src)
+	if err != nil {
+		return nil, foreignError(path, err)
+	}
+	return key, nil
+}
+
+func openGitCrypt(path string, src []byte, key *migrate.GitCryptKeys) (*imported, error) {
+	if !migrate.GitCrypt(src) {
+		return nil, &leafseal.Error{File: path, Err: errors.New("git-crypt did not encrypt it, or it is unlocked"), Hint: "leafseal encrypt seals plain text"}
+	}
+	doc, err := migrate.OpenGitCrypt(src, leafseal.FormatOf(path), key)
+	if err != nil {
+		return nil, foreignError(path, err)
+	}
+	return &imported{path: path, src: src, doc: doc}, nil
+}
+
+// warnAttributes names the files that git would still hand to git-crypt.
+func (e *env) warnAttributes(all []*imported) {
+	for _, f := range all {
+		out, err := git(filepath.Dir(f.path), "check-attr", "-z", "filter", "--", filepath.Base(f.path))
+		if err == nil && strings.Contains(string(out), "\x00git-crypt") {
+			e.warn("%s: .gitattributes still gives it to git-crypt, which would encrypt it once more: take filter=git-crypt out before you add it", f.path)
+		}
+	}
+}

@@ -43,7 +43,7 @@ func newApp(e *env) *cli.App {
 			rotateCommand(e), verifyCommand(e), resealCommand(e),
 			gitCommand(e), checkCommand(e), lockCommand(e), unlockCommand(e), resolveCommand(e),
 			importCommand(e), exportCommand(e),
-			doctorCommand(e), completionCommand(e), completeCommand(e),
+			doctorCommand(e), completionCommand(e), completeCommand(e), viewCommand(e),
 		},
 		Action: func(c *cli.Context) error {
 			if c.Args().Present() {

@@ -103,7 +103,7 @@ func (e *env) examine() []symptom {
 	}
 	if line, err := e.editor(); err != nil {
 		tell("editor", err.Error(), false)
-	} else if flags := flagsFor(line); flags == nil {
+	} else if flags := quietFlags[editorName(line)]; flags == nil {
 		tell("editor", line+" (unknown here: see to it that it keeps no backups, swap or history)", true)
 	} else {
 		tell("editor", line+" "+strings.Join(flags, " "), true)
@@ -126,8 +126,14 @@ func (e *env) editPlace() (about, text string, ok bool) {
 		return "edit", err.Error(), false
 	}
 	place := filepath.Dir(folder.Path)
+	text = "plain text is held in memory, below " + place + ", where your other programs can see it"
+	if isolated := folder.Isolate([]string{"leafseal", "view", "--"}, []string{"/tmp"}); isolated == nil {
+		text = "plain text is held in memory that only the editor sees"
+	} else {
+		text += " (" + isolated.Error() + ")"
+	}
 	if err := folder.Close(); err != nil {
 		return "edit", err.Error(), false
 	}
-	return "edit", "plain text is held in memory, below " + place, true
+	return "edit", text, true
 }

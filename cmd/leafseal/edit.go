@@ -24,10 +24,16 @@ func editCommand(e *env) *cli.Command {
 and seals what comes back. Without a change the file is not touched. If the
 result cannot be sealed, the editor opens again.
 
+On Linux the editor sees the copy, and nobody else does. Its swap, backups,
+history and whatever else it writes are gone when it ends: your own folders are
+covered by memory, all other files are read-only to it. Editors that open a
+window of a running program, such as code --wait, cannot be shut in like that.
+
 leafseal edit config/prod.yaml
 EDITOR="code --wait" leafseal edit config/prod.yaml`,
 		ArgsUsage: "FILE",
 		Flags: []cli.Flag{
+			&cli.BoolFlag{Name: "visible", Usage: "let your other programs see the copy: for an editor that is one of them, such as emacsclient"},
 			&cli.BoolFlag{Name: "allow-disk", Usage: "where no folder is held in memory, let the plain text touch the disk"},
 			formatFlag(), trustFlag(),
 		},
@@ -52,6 +58,9 @@ EDITOR="code --wait" leafseal edit config/prod.yaml`,
 				return err
 			}
 			closed := e.closeOnSignal(folder)
+			if !c.Bool("visible") {
+				e.isolate(folder)
+			}
 			err = e.editIn(folder, path, f)
 			if err == nil {
 				err = e.saveEdit(path, was, f)
@@ -78,22 +87,23 @@ func (e *env) privateFolder(allowDisk bool) (*private.Folder, error) {
 // editIn lets the person edit f's plaintext in the folder until it can be
 // sealed, or they give up.
 func (e *env) editIn(folder *private.Folder, path string, f *leafseal.File) error {
-	copied, err := folder.Write(filepath.Base(path), f.Plaintext())
-	if err != nil {
+	name := filepath.Base(path)
+	if _, err := folder.Write(name, f.Plaintext()); err != nil {
 		return err
 	}
+	line := 0
 	for {
 		started := e.now()
-		if err := e.runEditor(folder.Path, copied); err != nil {
+		if err := e.runEditor(folder, name, line); err != nil {
 			return fmt.Errorf("%s: %w; nothing was written", path, err)
 		}
-		text, err := os.ReadFile(copied)
+		text, err := folder.Read(name)
 		if err != nil {
 			return fmt.Errorf("%s: the editor left no file; nothing was written", path)
 		}
 		if bytes.Equal(text, f.Plaintext()) {
 			if e.now().Sub(started).Seconds() < 1 {
-				e.warn("the editor came back at once: if it opens a window, it needs a flag to wait, such as code --wait")
+				e.warn("the editor came back at once: if it opens a window, it needs a flag to wait, such as code --wait, and leafseal edit --visible")
 			}
 			return nil
 		}
@@ -101,14 +111,31 @@ func (e *env) editIn(folder *private.Folder, path string, f *leafseal.File) erro
 			return nil
 		}
 		e.report(err)
-		answer, asked := e.ask("Open the editor again? [Y/n]", false)
-		if asked != nil {
-			return fmt.Errorf("nothing was written: %w", err)
+		if err := e.again("Open the editor again?", err); err != nil {
+			return err
 		}
-		if a := strings.ToLower(strings.TrimSpace(answer)); a == "n" || a == "no" {
-			return fmt.Errorf("%s: %w; nothing was written", path, errCancelled)
-		}
+		line = lineOf(err)
 	}
+}
+
+// again asks whether to try once more after err, which it returns if not.
+func (e *env) again(question string, err error) error {
+	answer, asked := e.ask(question+" [Y/n]", false)
+	if asked != nil {
+		return fmt.Errorf("nothing was written: %w", err)
+	}
+	if a := strings.ToLower(strings.TrimSpace(answer)); a == "n" || a == "no" {
+		return fmt.Errorf("%w; nothing was written", errCancelled)
+	}
+	return nil
+}
+
+func lineOf(err error) int {
+	var located *leafseal.Error
+	if errors.As(err, &located) {
+		return located.Line
+	}
+	return 0
 }
 
 // editText seals new text; a merge conflict that is solved returns to the
@@ -128,8 +155,15 @@ func (e *env) saveEdit(path string, was []byte, f *leafseal.File) error {
 		return nil
 	}
 	err := e.save(path, was, f)
-	if !errors.Is(err, errChanged) {
-		return err
+	for err != nil && !errors.Is(err, errChanged) { // a full disk can be emptied
+		e.report(err)
+		if err := e.again("Try to save your edit again?", err); err != nil {
+			return err
+		}
+		err = e.save(path, was, f)
+	}
+	if err == nil {
+		return nil
 	}
 	ext := filepath.Ext(path)
 	mine := strings.TrimSuffix(path, ext) + ".mine" + ext

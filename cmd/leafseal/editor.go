@@ -12,17 +12,26 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/urfave/cli/v2"
+
 	"github.com/leafseal/leafseal/internal/private"
 )
 
 // quietFlags keep editors from copying the text elsewhere: into swap, backup,
-// undo and history files. They were found by watching every write.
+// undo and history files. They were found by watching every write. All of
+// these editors take +LINE.
 var quietFlags = map[string][]string{
 	"vim":   {"-n", "-i", "NONE", "-c", "set nobackup nowritebackup noundofile noswapfile nomodeline viminfo="},
 	"nvim":  {"-n", "-i", "NONE", "-c", "set nobackup nowritebackup noundofile noswapfile nomodeline"},
 	"nano":  {"-R"},
 	"micro": {"-backup", "false", "-savehistory", "false"},
+	"emacs": {"--eval", "(setq make-backup-files nil auto-save-default nil create-lockfiles nil auto-save-list-file-prefix nil)"},
 }
+
+// windowed are editors whose window may be that of a running program, which
+// cannot see into a view.
+var windowed = []string{"code", "code-insiders", "codium", "cursor", "windsurf", "zed", "zeditor", "subl", "atom", "mate", "bbedit",
+	"gvim", "gedit", "gnome-text-editor", "kate", "kwrite", "mousepad", "xed", "pluma", "idea", "emacsclient"}
 
 // editor returns the command line of the person's editor, as a shell reads it.
 func (e *env) editor() (string, error) {
@@ -39,13 +48,57 @@ func (e *env) editor() (string, error) {
 	return "", errors.New("no editor: set $EDITOR")
 }
 
+// isolate shuts the editor in with the folder, where that is possible.
+func (e *env) isolate(folder *private.Folder) {
+	if line, err := e.editor(); err == nil && slices.Contains(windowed, editorName(line)) {
+		e.detail("the editor %q may be a running program: your other programs can see the copy in %s", line, folder.Path)
+		return
+	}
+	hide := []string{"/tmp", "/var/tmp"}
+	if home, err := filepath.EvalSymlinks(e.home()); err == nil && filepath.IsAbs(home) {
+		hide = append(hide, home)
+	}
+	if err := folder.Isolate([]string{"leafseal", "view", "--"}, hide); err != nil {
+		e.detail("%s; your other programs can see the copy in %s", err, folder.Path)
+		return
+	}
+	e.detail("the copy is on ramfs, which only the editor sees; all else it writes is held in memory too")
+}
+
+// viewCommand is the process that isolate starts.
+func viewCommand(*env) *cli.Command {
+	return &cli.Command{
+		Name:      "view",
+		Usage:     "hold the files of an editor in memory",
+		UsageText: "leafseal view FOLDER [HIDE…]",
+		Description: `For leafseal edit, which starts it.
+
+leafseal view`,
+		Hidden: true,
+		Action: func(c *cli.Context) error {
+			args := c.Args().Slice()
+			if len(args) < 2 || !private.IsFolder(args[0]) {
+				return usagef("view is started by leafseal edit")
+			}
+			return private.ServeView(args[0], args[1:])
+		},
+	}
+}
+
 // runEditor runs the editor on a file in a private folder, and waits.
-func (e *env) runEditor(folder, file string) error {
+func (e *env) runEditor(folder *private.Folder, name string, at int) error {
 	line, err := e.editor()
 	if err != nil {
 		return err
 	}
-	args := append(flagsFor(line), file)
+	if err := private.NoCore(); err != nil { // of the editor
+		return err
+	}
+	args := quietFlags[editorName(line)]
+	if at > 0 && args != nil {
+		args = append(slices.Clone(args), fmt.Sprintf("+%d", at))
+	}
+	args = append(slices.Clone(args), filepath.Join(folder.Path, name))
 	var cmd *exec.Cmd
 	if runtime.GOOS == "windows" {
 		words := append(strings.Fields(line), args...)
@@ -54,18 +107,16 @@ func (e *env) runEditor(folder, file string) error {
 		cmd = exec.Command("/bin/sh", append([]string{"-c", line + ` "$@"`, line}, args...)...)
 	}
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = e.stdin, e.stdout, e.stderr
-	cmd.Env = append(withoutKeys(e.environ), "TMPDIR="+folder, "XDG_DATA_HOME="+folder, "XDG_STATE_HOME="+folder, "XDG_CACHE_HOME="+folder)
-	err = cmd.Run()
-	var exit *exec.ExitError
-	if errors.As(err, &exit) {
-		return fmt.Errorf("the editor failed (%s): %q", exit, line)
+	cmd.Env = append(withoutKeys(e.environ), "TMPDIR="+folder.Path, "XDG_DATA_HOME="+folder.Path, "XDG_STATE_HOME="+folder.Path, "XDG_CACHE_HOME="+folder.Path)
+	if err := folder.Run(cmd); err != nil {
+		return fmt.Errorf("the editor failed (%w): %q", err, line)
 	}
-	return err
+	return nil
 }
 
-// flagsFor returns the flags for an editor that is known, through symbolic
-// links: vi is vim in many places.
-func flagsFor(line string) []string {
+// editorName is the name of the program, through symbolic links: vi is vim in
+// many places.
+func editorName(line string) string {
 	program := strings.Fields(line)[0]
 	if path, err := exec.LookPath(program); err == nil {
 		program = path
@@ -74,13 +125,14 @@ func flagsFor(line string) []string {
 		program = real
 	}
 	name, _, _ := strings.Cut(filepath.Base(program), ".") // vim.basic
-	return quietFlags[name]
+	return name
 }
 
 // withoutKeys is an environment without the variables that hold our keys.
 func withoutKeys(environ []string) []string {
 	return slices.DeleteFunc(slices.Clone(environ), func(kv string) bool {
-		return strings.HasPrefix(kv, "LEAFSEAL_IDENTITY=") || strings.HasPrefix(kv, "LEAFSEAL_IDENTITY_FILE=")
+		name, _, _ := strings.Cut(kv, "=")
+		return slices.Contains([]string{"LEAFSEAL_IDENTITY", "LEAFSEAL_IDENTITY_FILE", seenKey}, name)
 	})
 }
 

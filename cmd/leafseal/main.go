@@ -3,11 +3,18 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"time"
+
+	"github.com/leafseal/leafseal/internal/private"
 )
 
 func main() {
+	if err := private.Harden(); err != nil {
+		fmt.Fprintln(os.Stderr, "leafseal:", err)
+		os.Exit(1)
+	}
 	os.Exit(run(os.Args, &env{
 		stdin:   os.Stdin,
 		stdout:  os.Stdout,

@@ -28,6 +28,13 @@ func (e *env) say(format string, args ...any) {
 	}
 }
 
+// detail tells what only --verbose asks for.
+func (e *env) detail(format string, args ...any) {
+	if e.verbose {
+		e.say(format, args...)
+	}
+}
+
 // warn tells what should not be missed, but does not stop anything.
 func (e *env) warn(format string, args ...any) { e.say("warning: "+format, args...) }
 

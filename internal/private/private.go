@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 )
@@ -20,7 +21,11 @@ const prefix = "leafseal-"
 type Folder struct {
 	Path string
 	lock *os.File // held as long as we live
+	view *view    // where the folder is seen; nil: everywhere
 }
+
+// maxFile bounds what is written: ramfs has no limit of its own.
+const maxFile = 256 << 20
 
 // New makes a folder for its owner alone in the first of places that is held
 // in memory, and removes what dead processes left in them. If none is and
@@ -51,25 +56,63 @@ func create(place string) (*Folder, error) {
 			return nil, err
 		}
 		if held {
-			return &Folder{path, lock}, nil
+			return &Folder{Path: path, lock: lock}, nil
 		}
 		// A sweep came between the two: it takes the folder away, so again.
 	}
 }
 
-// Write makes a file in the folder that only its owner can read.
+// IsFolder reports whether path is that of a folder that New makes.
+func IsFolder(path string) bool {
+	return filepath.IsAbs(path) && strings.HasPrefix(filepath.Base(path), prefix) && owned(path)
+}
+
+// Write makes a file in the folder, or replaces it; only its owner can read it.
 func (f *Folder) Write(name string, data []byte) (path string, err error) {
 	path = filepath.Join(f.Path, name)
-	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if len(data) > maxFile {
+		return "", fmt.Errorf("more than %d MB are too much to hold in memory as a file", maxFile>>20)
+	}
+	if f.view != nil {
+		_, err = f.view.ask(request{Do: "write", Path: path, Data: data})
+		return path, err
+	}
+	return path, writeFile(path, data)
+}
+
+func writeFile(path string, data []byte) error {
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
-		return "", err
+		return err
 	}
 	_, err = file.Write(data)
-	return path, errors.Join(err, file.Close())
+	return errors.Join(err, file.Close())
+}
+
+// Read returns a file of the folder.
+func (f *Folder) Read(name string) ([]byte, error) {
+	path := filepath.Join(f.Path, name)
+	if f.view != nil {
+		return f.view.ask(request{Do: "read", Path: path})
+	}
+	return os.ReadFile(path)
+}
+
+// Run runs a program that can see the folder, and waits. In a view it has the
+// standard streams of this process.
+func (f *Folder) Run(cmd *exec.Cmd) error {
+	if f.view == nil {
+		return cmd.Run()
+	}
+	_, err := f.view.ask(request{Do: "run", Argv: append([]string{cmd.Path}, cmd.Args[1:]...), Environ: cmd.Env})
+	return err
 }
 
 // Close removes the folder and all in it.
 func (f *Folder) Close() error {
+	if f.view != nil {
+		f.view.close()
+	}
 	err := os.RemoveAll(f.Path)
 	if f.lock != nil {
 		f.lock.Close()

@@ -139,7 +139,10 @@ func parseYAML(src []byte) (docs []*yaml.Node, err error) {
 	}
 }
 
-var yamlErrorLine = lazy(`^yaml: (?:line (\d+): )?(.*)$`)
+var (
+	yamlErrorLine   = lazy(`^yaml: (?:line (\d+): )?(.*)$`)
+	yamlParserError = lazy(`^did not find expected (<|'-'|',' or|key$|node content)`)
+)
 
 // yamlError keeps the line and the words of yaml.v3's error, unless they are
 // the document's.
@@ -150,9 +153,12 @@ func yamlError(src []byte, err error) error {
 		return e
 	}
 	if n, err := strconv.Atoi(m[1]); err == nil {
+		if yamlParserError().MatchString(m[2]) { // whose lines yaml.v3 counts from 0
+			n++
+		}
 		for ; n > 1 && e.Offset < len(src); n-- {
 			next := bytes.IndexByte(src[e.Offset:], '\n')
-			if next < 0 {
+			if next < 0 || e.Offset+next+1 == len(src) {
 				break
 			}
 			e.Offset += next + 1

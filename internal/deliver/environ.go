@@ -85,6 +85,9 @@ var hijacking = lazy(`^(?:(?:LD|DYLD|GIT|BASH_FUNC)_.*|PATH|HOME|IFS|ENV|BASH_EN
 	`LUA_(?:PATH|CPATH|INIT).*|JAVA_TOOL_OPTIONS|_JAVA_OPTIONS|JDK_JAVA_OPTIONS|CLASSPATH|PHPRC|PHP_INI_SCAN_DIR|DOTNET_STARTUP_HOOKS|GCONV_PATH|NLSPATH|GLIBC_TUNABLES|MALLOC_CHECK_|` +
 	`(?:GIT_)?(?:EDITOR|VISUAL|PAGER|BROWSER)|LESSOPEN|LESSCLOSE|SSH_ASKPASS|SUDO_.*|COMSPEC|PATHEXT)$`)
 
+// ShellName reports whether every shell can use a variable of this name.
+func ShellName(name string) bool { return shellName().MatchString(name) }
+
 // lazy compiles a regular expression when it is first needed.
 func lazy(expr string) func() *regexp.Regexp {
 	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expr) })

@@ -27,6 +27,8 @@ type Folder struct {
 // maxFile bounds what is written: ramfs has no limit of its own.
 const maxFile = 256 << 20
 
+var errTooLarge = fmt.Errorf("more than %d MB are too much to hold in memory as a file", maxFile>>20)
+
 // New makes a folder for its owner alone in the first of places that is held
 // in memory, and removes what dead processes left in them. If none is and
 // disk is not empty, the folder is made there.
@@ -71,7 +73,7 @@ func IsFolder(path string) bool {
 func (f *Folder) Write(name string, data []byte) (path string, err error) {
 	path = filepath.Join(f.Path, name)
 	if len(data) > maxFile {
-		return "", fmt.Errorf("more than %d MB are too much to hold in memory as a file", maxFile>>20)
+		return "", errTooLarge
 	}
 	if f.view != nil {
 		_, err = f.view.ask(request{Do: "write", Path: path, Data: data})

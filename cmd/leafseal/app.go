@@ -43,7 +43,7 @@ func newApp(e *env) *cli.App {
 			rotateCommand(e), verifyCommand(e), resealCommand(e),
 			gitCommand(e), checkCommand(e), lockCommand(e), unlockCommand(e), resolveCommand(e),
 			importCommand(e), exportCommand(e),
-			doctorCommand(e), completionCommand(e), completeCommand(e), viewCommand(e),
+			agentCommand(e), doctorCommand(e), completionCommand(e), completeCommand(e), viewCommand(e),
 		},
 		Action: func(c *cli.Context) error {
 			if c.Args().Present() {
@@ -66,7 +66,7 @@ func newApp(e *env) *cli.App {
 		cmd.OnUsageError = onUsageError
 		cmd.HideHelpCommand = true
 		cmd.Before = func(c *cli.Context) error { e.flags(c); return nil }
-		if len(cmd.Subcommands) > 0 {
+		if len(cmd.Subcommands) > 0 && cmd.Action == nil {
 			cmd.Action = func(c *cli.Context) error {
 				if c.Args().Present() {
 					return usagef("%s has no command %q%s", c.Command.Name, c.Args().First(), suggest(c.Command.Subcommands, c.Args().First()))

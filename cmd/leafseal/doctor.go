@@ -81,6 +81,8 @@ func (e *env) examine() []symptom {
 			tell("keys", "no key was found: leafseal keygen makes one", false)
 		}
 	}
+	status, _ := e.agentStatus()
+	tell("agent", status, true)
 	if e.noTerminal() {
 		tell("terminal", "nobody can be asked for a passphrase here", true)
 	}

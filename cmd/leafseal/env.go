@@ -32,8 +32,9 @@ type env struct {
 	identityFiles           []string
 	noInput, quiet, verbose bool
 
-	found     *keys.Ring // identities, once looked for
-	explained bool       // where they were looked for has been said
+	found     *keys.Ring    // identities, once looked for
+	explained bool          // where they were looked for has been said
+	agentFor  time.Duration // what is unlocked goes to an agent for so long, even if none runs
 }
 
 func (e *env) flags(c *cli.Context) {
@@ -99,6 +100,7 @@ func (e *env) ring() (*keys.Ring, error) {
 		Config:  e.identityPath(),
 		SSH:     []string{filepath.Join(e.home(), ".ssh", "id_ed25519"), filepath.Join(e.home(), ".ssh", "id_rsa")},
 		Stdin:   e.stdin,
+		Agent:   e.agent(),
 	}, e.keyUI())
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", leafseal.ErrNoIdentity, err)

@@ -36,10 +36,14 @@ func unlockCommand(e *env) *cli.Command {
 		Usage:     "show plain text in this work tree again",
 		UsageText: "leafseal unlock",
 		Description: `For files whose rule says "worktree: plain": after leafseal lock, or in a
-clone that was made without a key.
+clone that was made without a key. If that takes a passphrase, the key stays
+unlocked for an hour, for git's next commands: leafseal agent stop ends that.
 
 leafseal unlock`,
-		Action: func(c *cli.Context) error { return e.relock(c, false) },
+		Action: func(c *cli.Context) error {
+			e.agentFor = agentLifetime
+			return e.relock(c, false)
+		},
 	}
 }
 

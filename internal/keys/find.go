@@ -39,6 +39,7 @@ type Sources struct {
 	Config  string   // the usual place of leafseal's own identity file
 	SSH     []string // the usual places of SSH keys
 	Stdin   io.Reader
+	Agent   Agent // asked before a passphrase is; may be nil
 }
 
 // Place is a place that was looked at, and what was found there.
@@ -50,7 +51,9 @@ type Ring struct {
 	Warnings []string
 
 	free, asking []age.Identity // those that ask for something come last
+	locked       []*locked      // among those
 	ui           *UI
+	agent        Agent
 }
 
 // Find looks for identities. A place that was named and holds none is an
@@ -59,7 +62,7 @@ func Find(src Sources, ui *UI) (*Ring, error) {
 	if ui == nil {
 		ui = &UI{}
 	}
-	r := &Ring{ui: ui}
+	r := &Ring{ui: ui, agent: src.Agent}
 	for _, path := range src.Files {
 		if err := r.named("--identity", path, src.Stdin); err != nil {
 			return nil, err
@@ -160,7 +163,7 @@ func (r *Ring) add(name string, data []byte) (found string, err error) {
 	case len(data) > maxIdentityFile:
 		return "", errors.New("too large for an identity file")
 	case bytes.HasPrefix(data, []byte("age-encryption.org/v1\n")), bytes.HasPrefix(bytes.TrimSpace(data), []byte(armor.Header)):
-		r.asking = append(r.asking, cached(&protectedFile{name: name, data: data, ring: r}, nil, true))
+		r.addLocked(&locked{name: name, data: data, open: openAge}, nil)
 		return "age identities, passphrase-protected", nil
 	case bytes.Contains(data, []byte("PRIVATE KEY-----")):
 		return r.addSSH(name, data)
@@ -237,17 +240,10 @@ func (r *Ring) addLockedSSH(name string, data []byte, pub ssh.PublicKey) (string
 			return "", fmt.Errorf("passphrase-protected in an old format, and its public key is not in %s.pub", name)
 		}
 	}
-	var last error
-	ask := func() ([]byte, error) {
-		var pass []byte
-		pass, last = r.passphrase(name)
-		return pass, last
-	}
-	id, err := agessh.NewEncryptedSSHIdentity(pub, data, ask)
-	if err != nil {
+	if kind := pub.Type(); kind != ssh.KeyAlgoED25519 && kind != ssh.KeyAlgoRSA {
 		return "", errors.New("an SSH key of a kind that age cannot use: ssh-ed25519 and ssh-rsa are")
 	}
-	r.asking = append(r.asking, cached(&retry{id: id, name: name, asked: &last}, []string{authorized(pub)}, true))
+	r.addLocked(&locked{name: name, data: data, open: openSSH, pub: pub}, []string{authorized(pub)})
 	return pub.Type() + ", passphrase-protected", nil
 }
 
@@ -257,91 +253,6 @@ func (r *Ring) passphrase(name string) ([]byte, error) {
 		return nil, fmt.Errorf("%w: %s needs a passphrase, and there is no terminal to ask on", ErrLocked, name)
 	}
 	return r.ui.Passphrase(fmt.Sprintf("passphrase for %s:", name))
-}
-
-// retry asks again after a wrong passphrase.
-type retry struct {
-	id    age.Identity
-	name  string
-	asked *error // what asking came to
-}
-
-func (i *retry) Unwrap(stanzas []*age.Stanza) ([]byte, error) {
-	for range maxAttempts {
-		*i.asked = nil
-		key, err := i.id.Unwrap(stanzas)
-		if err == nil || errors.Is(err, age.ErrIncorrectIdentity) {
-			return key, err
-		}
-		if *i.asked != nil {
-			return nil, *i.asked
-		}
-		if !strings.Contains(err.Error(), "decrypt SSH key") { // not the passphrase
-			return nil, err
-		}
-	}
-	return nil, fmt.Errorf("%w: wrong passphrase for %s", ErrLocked, i.name)
-}
-
-// protectedFile is an age identity file that is an age file itself, encrypted
-// with a passphrase. What is in it is not known before it is unlocked.
-type protectedFile struct {
-	name string
-	data []byte
-	ring *Ring
-	ids  []age.Identity
-	err  error
-}
-
-func (p *protectedFile) Unwrap(stanzas []*age.Stanza) ([]byte, error) {
-	if p.ids == nil && p.err == nil {
-		p.ids, p.err = p.unlock()
-	}
-	if p.err != nil {
-		return nil, p.err
-	}
-	for _, id := range p.ids {
-		key, err := id.Unwrap(stanzas)
-		if !errors.Is(err, age.ErrIncorrectIdentity) {
-			return key, err
-		}
-	}
-	return nil, age.ErrIncorrectIdentity
-}
-
-func (p *protectedFile) unlock() ([]age.Identity, error) {
-	for range maxAttempts {
-		pass, err := p.ring.passphrase(p.name)
-		if err != nil {
-			return nil, err
-		}
-		scrypt, err := age.NewScryptIdentity(string(pass))
-		if err != nil {
-			continue // an empty passphrase
-		}
-		scrypt.SetMaxWorkFactor(maxWorkFactor)
-		var src io.Reader = bytes.NewReader(p.data)
-		if !bytes.HasPrefix(p.data, []byte("age-encryption.org/")) {
-			src = armor.NewReader(bytes.NewReader(bytes.TrimSpace(p.data)))
-		}
-		plain, err := age.Decrypt(src, scrypt)
-		var wrong *age.NoIdentityMatchError
-		if errors.As(err, &wrong) {
-			if !slices.Contains(wrong.StanzaTypes, "scrypt") {
-				return nil, fmt.Errorf("%w: %s is encrypted, but not with a passphrase", ErrLocked, p.name)
-			}
-			continue
-		}
-		if err != nil {
-			return nil, fmt.Errorf("%w: %s is damaged", ErrLocked, p.name)
-		}
-		text, err := io.ReadAll(io.LimitReader(plain, maxIdentityFile))
-		if err != nil {
-			return nil, fmt.Errorf("%w: %s is damaged", ErrLocked, p.name)
-		}
-		return p.ring.parse(text)
-	}
-	return nil, fmt.Errorf("%w: wrong passphrase for %s", ErrLocked, p.name)
 }
 
 func authorized(pub ssh.PublicKey) string {

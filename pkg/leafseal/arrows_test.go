@@ -18,6 +18,7 @@ func TestArrows(t *testing.T) {
 		"internal/atomic":  append(cli, module+"pkg/leafseal", module+"internal/span", module+"internal/seal", module+"internal/keys"),
 		"internal/gitx":    append(cli, module+"cmd/leafseal"),
 		"internal/private": append(cli, module+"pkg/leafseal", module+"internal/span", module+"internal/seal", module+"internal/keys"),
+		"internal/agent":   append(cli, module+"pkg/leafseal", module+"internal/span", module+"internal/seal"),
 		"internal/deliver": append(cli, module+"pkg/leafseal", module+"internal/seal", module+"internal/keys"),
 		"pkg/leafseal":     append(cli, module+"internal/gitx", module+"internal/atomic", module+"internal/private", module+"cmd/leafseal"),
 		"internal/migrate": append(cli, module+"pkg/leafseal", module+"internal/seal", "github.com/getsops/sops/v3"),

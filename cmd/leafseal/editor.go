@@ -24,8 +24,8 @@ var quietFlags = map[string][]string{
 	"vim":   {"-n", "-i", "NONE", "-c", "set nobackup nowritebackup noundofile noswapfile nomodeline viminfo="},
 	"nvim":  {"-n", "-i", "NONE", "-c", "set nobackup nowritebackup noundofile noswapfile nomodeline"},
 	"nano":  {"-R"},
-	"micro": {"-backup", "false", "-savehistory", "false"},
-	"emacs": {"--eval", "(setq make-backup-files nil auto-save-default nil create-lockfiles nil auto-save-list-file-prefix nil)"},
+	"micro": {"-backup", "false", "-savehistory", "false", "-saveundo", "false", "-savecursor", "false"},
+	"emacs": {"--eval", "(progn (setq make-backup-files nil auto-save-default nil create-lockfiles nil auto-save-list-file-prefix nil) (when (bound-and-true-p savehist-mode) (savehist-mode -1)))"},
 }
 
 // windowed are editors whose window may be that of a running program, which
@@ -114,18 +114,25 @@ func (e *env) runEditor(folder *private.Folder, name string, at int) error {
 	return nil
 }
 
-// editorName is the name of the program, through symbolic links: vi is vim in
-// many places.
+// editorName is the name of the program: the one that it is called by if that
+// is known, else that of the file behind symbolic links, as vi is vim in many
+// places, and vim is vim.basic.
 func editorName(line string) string {
+	name := func(path string) string {
+		name, _, _ := strings.Cut(filepath.Base(path), ".")
+		return name
+	}
 	program := strings.Fields(line)[0]
+	if called := name(program); quietFlags[called] != nil || slices.Contains(windowed, called) {
+		return called
+	}
 	if path, err := exec.LookPath(program); err == nil {
 		program = path
 	}
 	if real, err := filepath.EvalSymlinks(program); err == nil {
 		program = real
 	}
-	name, _, _ := strings.Cut(filepath.Base(program), ".") // vim.basic
-	return name
+	return name(program)
 }
 
 // withoutKeys is an environment without the variables that hold our keys.

@@ -13,16 +13,18 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// A view is a process in a user and mount namespace of its own, in which
+// A view is a process in a user, mount and PID namespace of its own, in which
 // nothing that a program writes can reach a disk: the folder is on ramfs,
 // which is never swapped out, the person's own folders are covered by
-// overlays in memory, and every other file system is read-only. It ends with
-// the last process in it, however that one ends. See user_namespaces(7),
-// mount_setattr(2) and overlayfs in the kernel's documentation.
+// overlays in memory, and every other file system is read-only. It ends when
+// the process that made it ends, however that one ends, and with it ends every
+// program in it. See user_namespaces(7), pid_namespaces(7), mount_setattr(2)
+// and overlayfs in the kernel's documentation.
 type view struct {
 	cmd  *exec.Cmd
 	to   io.WriteCloser
@@ -72,29 +74,20 @@ func (f *Folder) Isolate(args []string, hide []string) error {
 		Stderr:     os.Stderr,
 		ExtraFiles: []*os.File{theirIn, theirOut},
 		SysProcAttr: &syscall.SysProcAttr{
-			Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS,
+			Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS | syscall.CLONE_NEWPID,
 			UidMappings: []syscall.SysProcIDMap{{ContainerID: uid, HostID: uid, Size: 1}},
 			GidMappings: []syscall.SysProcIDMap{{ContainerID: gid, HostID: gid, Size: 1}},
 			AmbientCaps: []uintptr{unix.CAP_SYS_ADMIN, unix.CAP_SETPCAP, unix.CAP_DAC_OVERRIDE},
-			Pdeathsig:   syscall.SIGKILL,
 		},
 	}
-	started := make(chan error)
-	go func() { // Pdeathsig looks at the thread: it must live as long as we do
-		runtime.LockOSThread()
-		started <- startDumpable(v.cmd)
-		v.cmd.Wait()
-		select {}
-	}()
-	if err = <-started; err == nil {
+	if err = startDumpable(v.cmd); err == nil {
 		var r reply
 		if err = v.in.Decode(&r); err == nil && r.Err != "" {
 			err = errors.New(r.Err)
 		}
 	}
 	if err != nil {
-		ourOut.Close()
-		ourIn.Close()
+		v.close()
 		return fmt.Errorf("no private view of the files: %w", err)
 	}
 	f.view = v
@@ -125,21 +118,25 @@ func (v *view) ask(r request) ([]byte, error) {
 	return answer.Data, nil
 }
 
-// close ends the view. A program that is left in it keeps it, in memory.
+// close ends the view, and every program that is left in it.
 func (v *view) close() {
 	v.to.Close()
-	v.cmd.Process.Kill()
 	v.from.Close()
+	v.cmd.Wait()
 }
 
 // ServeView is the process of a view: it sets it up, and answers until the
 // process that made it ends.
 func ServeView(folder string, hide []string) error {
+	if os.Getpid() != 1 { // all of this would hit the whole machine
+		return errors.New("a view needs namespaces of its own")
+	}
 	runtime.LockOSThread() // what is dropped below is a thread's own
 	in, out := os.NewFile(3, "requests"), os.NewFile(4, "replies")
 	syscall.CloseOnExec(3)
 	syscall.CloseOnExec(4)
-	signal.Notify(make(chan os.Signal, 1), os.Interrupt) // ^C is the editor's
+	// ^C is the editor's. That the terminal is gone, the other side hears too.
+	signal.Notify(make(chan os.Signal, 1), os.Interrupt, syscall.SIGHUP)
 	replies := json.NewEncoder(out)
 	err := setUpView(folder, hide)
 	if err == nil {
@@ -148,17 +145,36 @@ func ServeView(folder string, hide []string) error {
 	if encoding := replies.Encode(reply{Err: message(err)}); err != nil || encoding != nil {
 		return errors.Join(err, encoding)
 	}
-	requests := json.NewDecoder(bufio.NewReader(in))
-	for {
-		var r request
-		if err := requests.Decode(&r); err != nil {
-			return nil // the other side is gone
-		}
+	for r := range requests(in) {
 		data, err := r.do()
 		if err := replies.Encode(reply{data, message(err)}); err != nil {
 			return nil
 		}
 	}
+	return nil
+}
+
+// requests hands on what the other side asks. When that is gone, programs get
+// the chance to leave the terminal as they found it; then all of them end, as
+// this is the first process of their namespace.
+func requests(in io.Reader) <-chan request {
+	c := make(chan request)
+	go func() {
+		from := json.NewDecoder(bufio.NewReader(in))
+		for {
+			var r request
+			if err := from.Decode(&r); err != nil {
+				break
+			}
+			c <- r
+		}
+		close(c)
+		unix.Kill(-1, unix.SIGHUP)
+		unix.Kill(-1, unix.SIGCONT)
+		time.Sleep(time.Second)
+		os.Exit(1)
+	}()
+	return c
 }
 
 func (r request) do() ([]byte, error) {
@@ -170,7 +186,6 @@ func (r request) do() ([]byte, error) {
 	}
 	cmd := &exec.Cmd{
 		Path: r.Argv[0], Args: r.Argv, Env: r.Environ, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
-		SysProcAttr: &syscall.SysProcAttr{Pdeathsig: syscall.SIGHUP},
 	}
 	return nil, cmd.Run()
 }

@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,7 +13,6 @@ import (
 	"sync"
 	"syscall"
 	"testing"
-	"time"
 
 	"filippo.io/age"
 
@@ -104,49 +102,6 @@ func (f *faults) intact(plains ...string) string {
 	}
 	f.t.Fatalf("neither old nor new: %q", got)
 	return ""
-}
-
-func TestKilledWriters(t *testing.T) {
-	bin := binary(t)
-	f := newFaults(t, t.TempDir())
-	changed := strings.Replace(faultPlain, "SENTINEL2", "SENTINEL9", 1)
-	key := f.id.Recipient().String()
-	const rounds = 200
-	done, killed := 0, 0
-	for i := range rounds {
-		old, now := faultPlain, faultPlain
-		var args []string
-		switch i % 3 {
-		case 0:
-			f.seal(faultPlain)
-			args, now = []string{"set", f.path(), "b", "SENTINEL9"}, changed
-		case 1:
-			f.seal(faultPlain)
-			args = []string{"rotate", f.path()}
-		case 2:
-			if err := os.WriteFile(f.path(), []byte(faultPlain), 0o640); err != nil {
-				t.Fatal(err)
-			}
-			args = []string{"encrypt", "--to", key, f.path()}
-		}
-		cmd := exec.Command(bin, args...)
-		cmd.Env = f.env
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		time.Sleep(time.Duration(rand.Int64N(int64(12 * time.Millisecond))))
-		cmd.Process.Kill()
-		if err := cmd.Wait(); err == nil {
-			done++
-		} else {
-			killed++
-		}
-		f.intact(old, now)
-		if info, err := os.Stat(f.path()); err != nil || info.Mode().Perm() != 0o640 {
-			t.Fatalf("the mode became %v (%v)", info.Mode(), err)
-		}
-	}
-	t.Logf("of %d writers %d were killed in time, %d were done", rounds, killed, done)
 }
 
 // TestSpacelessDisk runs the writers on a tmpfs that has no room for a second

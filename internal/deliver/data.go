@@ -57,6 +57,8 @@ func load(format string, plain []byte) (*value, error) {
 		return loadJSON(d, 0)
 	case "dotenv":
 		return loadDotenv(plain)
+	case "toml":
+		return loadTOML(plain)
 	}
 	return nil, fmt.Errorf("a file of format %s has no values with names", format)
 }
@@ -85,6 +87,27 @@ func loadDotenv(plain []byte) (*value, error) {
 		v.names, v.items = append(v.names, name), append(v.items, &value{text: t})
 	}
 	return v, nil
+}
+
+func loadTOML(plain []byte) (*value, error) {
+	root, err := span.LoadTOML(plain)
+	if err != nil {
+		return nil, err
+	}
+	return valueTOML(root), nil
+}
+
+var kindsTOML = map[string]kind{"string": text, "date": text, "number": number, "boolean": boolean, "list": list, "table": object}
+
+func valueTOML(n *span.TOMLNode) *value {
+	v := &value{kind: kindsTOML[n.Type], text: n.Text}
+	for _, item := range n.Items {
+		if v.kind == object {
+			v.names = append(v.names, item.Key)
+		}
+		v.items = append(v.items, valueTOML(item))
+	}
+	return v
 }
 
 func loadJSON(d *json.Decoder, depth int) (*value, error) {
@@ -251,12 +274,15 @@ func scalar(n *yaml.Node) (*value, error) {
 	return &value{text: n.Value}, nil
 }
 
-// jsonNumber returns a YAML number as JSON spells it.
+// jsonNumber returns a number of YAML or TOML as JSON spells it.
 func jsonNumber(text string) (string, error) {
 	if json.Valid([]byte(text)) {
 		return text, nil
 	}
 	plain := strings.ReplaceAll(strings.TrimPrefix(text, "+"), "_", "")
+	if json.Valid([]byte(plain)) {
+		return plain, nil
+	}
 	if i, err := strconv.ParseInt(plain, 0, 64); err == nil {
 		return strconv.FormatInt(i, 10), nil
 	}

@@ -67,7 +67,7 @@ func TestConformance(t *testing.T) {
 			sameTree(t, name, f, src)
 		}
 	})
-	if n < 400 {
+	if n < 600 {
 		t.Errorf("only %d files", n)
 	}
 }
@@ -76,11 +76,11 @@ func TestConformance(t *testing.T) {
 // refuses it.
 func TestInvalid(t *testing.T) {
 	n := files(t, "invalid", func(name string, f *Format, src []byte) {
-		if _, err := f.Find(src); err == nil && !libraryAccepts(f, src) {
+		if _, err := f.Find(src); err == nil && (f == &TOML || !libraryAccepts(f, src)) {
 			t.Errorf("%s is accepted", name)
 		}
 	})
-	if n < 200 {
+	if n < 670 {
 		t.Errorf("only %d files", n)
 	}
 }
@@ -102,6 +102,9 @@ func libraryAccepts(f *Format, src []byte) bool {
 	case &JSON:
 		src = bytes.TrimLeft(bytes.TrimPrefix(src, []byte(bom)), " \t\r\n")
 		return json.Valid(src) && (src[0] == '{' || src[0] == '[')
+	case &TOML:
+		_, err := treeTOML(src)
+		return err == nil
 	}
 	return true
 }
@@ -161,6 +164,9 @@ func shape(f *Format, src []byte) string {
 		dec := json.NewDecoder(bytes.NewReader(bytes.TrimPrefix(src, []byte(bom))))
 		dec.UseNumber()
 		jsonShape(&b, dec)
+	case &TOML:
+		tree, err := treeTOML(src)
+		fmt.Fprint(&b, tomlShape(tree), err)
 	}
 	return b.String()
 }
@@ -296,11 +302,14 @@ func TestDepth(t *testing.T) {
 	for _, c := range []struct {
 		f           *Format
 		open, close string
-	}{{&JSON, "[", "]"}, {&JSON, `{"a":`, "}"}, {&YAML, "[", "]"}, {&YAML, "{a: ", "}"}, {&YAML, "- ", ""}, {&YAML, "? ", ""}} {
+	}{{&JSON, "[", "]"}, {&JSON, `{"a":`, "}"}, {&YAML, "[", "]"}, {&YAML, "{a: ", "}"}, {&YAML, "- ", ""}, {&YAML, "? ", ""}, {&TOML, "[", "]"}, {&TOML, "a=[", "]"}, {&TOML, "{a=", "}"}, {&TOML, "a.", ""}} {
 		for _, n := range []int{MaxDepth + 2, 20000, 200000} {
 			src := deep(c.open, c.close, n)
 			if c.open == `{"a":` {
 				src = []byte(strings.Repeat(c.open, n) + "1" + strings.Repeat("}", n))
+			}
+			if c.f == &TOML {
+				src = deepTOML(c.open, n)
 			}
 			if _, err := c.f.Find(src); err == nil {
 				t.Errorf("%s: %d times %q is accepted", c.f.Name, n, c.open)
@@ -340,4 +349,5 @@ func benchmarkFind(b *testing.B, f *Format, line string) {
 
 func BenchmarkYAMLFind(b *testing.B)   { benchmarkFind(b, &YAML, "key%d: some value\n") }
 func BenchmarkJSONFind(b *testing.B)   { benchmarkFind(b, &JSON, "\"key%d\": \"some value\"") }
+func BenchmarkTOMLFind(b *testing.B)   { benchmarkFind(b, &TOML, "key%d = \"some value\"\n") }
 func BenchmarkDotenvFind(b *testing.B) { benchmarkFind(b, &Dotenv, "KEY%d=some value\n") }

@@ -103,7 +103,7 @@ func errorAt(offset int, format string, args ...any) *Error {
 }
 
 // Formats are the formats in the order in which their Match is asked.
-var Formats = []*Format{&YAML, &JSON, &Dotenv, &Text, &Opaque}
+var Formats = []*Format{&YAML, &JSON, &Dotenv, &TOML, &Text, &Opaque}
 
 // ByName returns the format of that name, or nil.
 func ByName(name string) *Format {

@@ -102,6 +102,9 @@ func validText(text string, path []Step) bool {
 
 // put writes a new value at rest below the node n, which stands at path.
 func (e *tomlEdit) put(n int, path, rest []Step, text string) ([]byte, error) {
+	if slices.ContainsFunc(rest[1:], func(s Step) bool { return s.Index > 0 }) {
+		return nil, &Error{e.where(n), "there is no such list", "a new list starts at [0]"}
+	}
 	switch e.nodes[n].kind {
 	case tomlList:
 		return e.putElement(n, flowTOML(rest[1:], text)), nil

@@ -13,7 +13,7 @@ import (
 
 // stringTOML returns the end of the string at offset at.
 func stringTOML(src []byte, at int) (int, error) {
-	if q := src[at : at+1]; bytes.HasPrefix(src[at:], bytes.Repeat(q, 3)) {
+	if q := src[at]; at+2 < len(src) && src[at+1] == q && src[at+2] == q {
 		return blockStringTOML(src, at)
 	}
 	return lineStringTOML(src, at)

@@ -311,14 +311,14 @@ func (f *File) Set(path, text string) error {
 
 // sameBut reports whether two versions of a document have the same values,
 // but for what stands at a or below it in the old one and, unless it was
-// removed, in the new one.
+// removed, in the new one. Comments may go with what is removed.
 func sameBut(a address, old, new *File, removed bool) bool {
 	others := func(f *File, but func(*span.Span) bool) []span.Span {
 		spans, err := f.format.Find(f.plain)
 		if err != nil {
 			return nil
 		}
-		return slices.DeleteFunc(spans, func(s span.Span) bool { return but(&s) || a.above(&s) })
+		return slices.DeleteFunc(spans, func(s span.Span) bool { return but(&s) || a.above(&s) || removed && s.Kind == span.Comment })
 	}
 	was := others(old, a.within)
 	is := others(new, func(s *span.Span) bool { return !removed && a.within(s) })

@@ -102,6 +102,9 @@ func TestGetSetUnset(t *testing.T) {
 		{"a.env", "A=b\nZ=\n", "A", "c d", "A='c d'\nZ=\n"},
 		{"a.env", "A=\"b\"\nZ=\n", "A", "$x", "A=\"\\$x\"\nZ=\n"},
 		{"a.env", "A=b\n", "B", "c", "A=b\nB=c\n"},
+		{"a.toml", "a = 'b' # c\nz = 1\n", "a", "d", "a = 'd' # c\nz = 1\n"},
+		{"a.toml", "a = 1\n\n[db]\nx = \"\"\n", "db.pass", "p\n", "a = 1\n\n[db]\nx = \"\"\npass = \"p\\n\"\n"},
+		{"a.toml", "a.b = true\nz = 1\n", "a.b", "false", "a.b = false\nz = 1\n"},
 	}
 	for _, c := range cases {
 		f := open(t, c.name, encrypt(t, c.name, c.plain))
@@ -292,6 +295,7 @@ func TestErrorsAreSilentAboutValues(t *testing.T) {
 	bad := map[string][]string{
 		"a.yaml": {"a: sentinel\n  b: c: sentinel\n", "a: \"sentinel\n", "a: sentinel\na: sentinel\n", "a: *sentinel\n", "a: [sentinel\n", "%FOO sentinel\n--- @sentinel", "a: |9\n sentinel", "k: !<sentinel x"},
 		"a.json": {`{"a": sentinel}`, `{"a": "sentinel`, `{"a": "sentinel"} sentinel`, `{"a": "sentinel\q"}`, `"sentinel"`},
+		"a.toml": {"a = sentinel", "a = \"sentinel", "a = \"\"\"\nsentinel", "a = 'sentinel'\na = 'sentinel'\n", "a = 'x' sentinel", "a = \"sentinel\\q\"", "a = ['sentinel' 'sentinel']", "# sentinel\x01", "a = {b = 'sentinel'", "[a]\nb = 'sentinel'\n[a]"},
 		"a.env":  {"A='sentinel\n", "A=\x00sentinel\n", "A=-----BEGIN sentinel\nB=sentinel"},
 	}
 	for name, list := range bad {

@@ -90,6 +90,7 @@ var samples = map[string]string{
 	"a.yaml": "# note\nhost: db\nempty:\nport: 5432\nlist:\n  - name: ann\n    on: true\n  - name: bob\n    on: true\nuser: x\n",
 	"a.json": "{\n  \"host\": \"db\",\n  \"port\": 5432,\n  \"list\": [{\"n\": \"ann\", \"on\": true}, {\"n\": \"bob\", \"on\": true}],\n  \"user\": \"x\"\n}\n",
 	"b.json": "[1, {\"a\": null}]",
+	"a.toml": "# note\nhost = 'db'\n[[s]]\nn = \"ann\"\non = true\n[[s]]\nn = \"ann\"\n[x]\nl = [1, {a.b = 1}] # old\n[s.t]\nd = 07:32:00\n[y]\nuser = \"\"\"\nx\"\"\"\n",
 	"a.env":  "# note\nexport HOST=db\nPASS='a b' # old\nEMPTY=\nUSER=x\nUSER=y\n",
 }
 

@@ -125,6 +125,34 @@ func toJSON(tree []*node) string {
 	return b.String() + "}\n"
 }
 
+// toTOML writes every other list as an array of tables, which then stands
+// behind the table's own keys.
+func toTOML(tree []*node) string {
+	var b strings.Builder
+	for i, s := range tree {
+		fmt.Fprintf(&b, "[%s]\n# managed by terraform\n", s.key)
+		tables := ""
+		for _, n := range s.kids {
+			switch {
+			case !n.list:
+				fmt.Fprintf(&b, "%s = %q\n", n.key, n.text)
+			case i%2 == 0:
+				for _, e := range n.kids {
+					tables += fmt.Sprintf("\n[[%s.%s]]\nname = %q\nrole = 'admin'\n", s.key, n.key, e.text)
+				}
+			default:
+				fmt.Fprintf(&b, "%s = [\n", n.key)
+				for _, e := range n.kids {
+					fmt.Fprintf(&b, "  {name = %q, role = 'admin'},\n", e.text)
+				}
+				b.WriteString("]\n")
+			}
+		}
+		b.WriteString(tables + "\n")
+	}
+	return b.String()
+}
+
 func comma(i, n int) string {
 	if i < n-1 {
 		return ","
@@ -156,7 +184,7 @@ func TestMergeOfCiphertext(t *testing.T) {
 	if testing.Short() {
 		rounds = 10
 	}
-	for name, render := range map[string]func([]*node) string{"a.yaml": toYAML, "a.json": toJSON, "a.env": toEnv} {
+	for name, render := range map[string]func([]*node) string{"a.yaml": toYAML, "a.json": toJSON, "a.env": toEnv, "a.toml": toTOML} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := rand.New(rand.NewPCG(1, 2))
@@ -189,7 +217,7 @@ func TestMergeOfCiphertext(t *testing.T) {
 
 // Random changes of whole lines of ciphertext are all noticed.
 func TestRandomLineChanges(t *testing.T) {
-	for name, render := range map[string]func([]*node) string{"a.yaml": toYAML, "a.json": toJSON, "a.env": toEnv} {
+	for name, render := range map[string]func([]*node) string{"a.yaml": toYAML, "a.json": toJSON, "a.env": toEnv, "a.toml": toTOML} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := rand.New(rand.NewPCG(3, 4))

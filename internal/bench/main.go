@@ -180,16 +180,27 @@ func envFile(n int) string {
 	return t.String()
 }
 
+func tomlFile(n int) string {
+	var t strings.Builder
+	for i := range n {
+		if i%10 == 0 {
+			fmt.Fprintf(&t, "\n[section_%d]\n", i/10)
+		}
+		fmt.Fprintf(&t, "key_%d = \"some secret value %d\"\n", i, i*7919)
+	}
+	return t.String()
+}
+
 // large measures encrypting and decrypting files of n values, and a tenth of
-// that: the cost per value must stay the same. sops is quadratic in JSON, so
-// it gets YAML only.
+// that: the cost per value must stay the same. sops is quadratic in JSON, and
+// does not read TOML.
 func (b *bench) large(n int) {
 	fmt.Printf("%-28s %9s %12s %12s %8s %14s\n", "operation", "values", "leafseal", "sops", "ratio", "per value")
 	for _, f := range []struct {
 		name string
 		text func(int) string
 		sops bool
-	}{{"flat.yaml", yamlFile, true}, {"sections.yaml", sectionsFile, true}, {"x.json", jsonFile, false}, {"x.env", envFile, true}} {
+	}{{"flat.yaml", yamlFile, true}, {"sections.yaml", sectionsFile, true}, {"x.json", jsonFile, false}, {"x.env", envFile, true}, {"x.toml", tomlFile, false}} {
 		for _, size := range []int{n / 10, n} {
 			plain := b.write(f.name, f.text(size))
 			ours, theirs := filepath.Join(b.dir, "ours-"+f.name), filepath.Join(b.dir, "theirs-"+f.name)

@@ -1,6 +1,6 @@
 /*
-Package leafseal encrypts the values of YAML, JSON and dotenv files to the age
-keys of the people and machines that may read them, and leaves the rest of the
+Package leafseal encrypts the values of YAML, JSON, TOML and dotenv files to the
+age keys of the people and machines that may read them, and leaves the rest of the
 file as it is: keys, layout, comments' marks and line breaks stay in plain
 sight, and decrypting gives back every byte.
 
@@ -65,8 +65,8 @@ quotes, a tag directly in front, a block scalar's header and indentation. That
 of a comment is what follows its mark and the blanks behind the mark, without
 blanks at the end. The formats' own sections say more.
 
-A span whose whole source text is a token (in JSON: a string with its quotes)
-is sealed; every other span is clear. A token is "leafseal." followed by at
+A span whose whole source text is a token (in JSON and TOML: a string in double
+quotes) is sealed; every other span is clear. A token is "leafseal." followed by at
 least 96 characters of base64url (RFC 4648 section 5) without padding; trailing
 bits MUST be zero.
 
@@ -101,7 +101,7 @@ at first empty), and for each span:
 	      run  = SHA-256(enc(run, clear, [path], text))
 
 [path] is the list of the path's parts. A sealed span includes what was added
-around its token: the quotes in JSON; in YAML the one space in front of the
+around its token: the quotes in JSON and TOML; in YAML the one space in front of the
 token of an empty text. At the end of the body, end = enc(clear, ["anchored",
 [anchor], run]) with the bytes and clear spans after the last sealed span.
 
@@ -148,7 +148,7 @@ Seal. HMAC-SHA256(seal subkey, [all block lines above the seal] ‖ end), where
 the lines are one list of byte strings; with a "whole" line followed by one more
 byte string, the body.
 
-Carriage. In YAML, dotenv and text the block stands at the end of the file:
+Carriage. In YAML, TOML, dotenv and text the block stands at the end of the file:
 
 	# leafseal:begin v1 yaml
 	# id …
@@ -182,6 +182,19 @@ keys in one map are refused.
 RFC 8259 with an object or an array at the root; KIND is "str". Repeated keys
 are allowed. An empty object or array at the root is structure, not a value. The
 root member "leafseal" is reserved.
+
+# TOML
+
+TOML v1.0.0 (https://toml.io/en/v1.0.0) in UTF-8, a byte order mark in front
+allowed; integers and floats beyond 64 bits are refused. KIND is "str". Values
+are scalars, empty arrays (with the comments in them) and empty inline tables.
+The path of a value is that of its table, whether headers, dotted keys or inline
+tables name it; an array of tables is a list. Headers are clear bytes. A token
+stands in double quotes.
+
+The tables of one array may stand apart from each other, and the tables of one
+element, too. An element starts with each value that is in an outermost list and
+in another element of one than the value before it; or if that was in no list.
 
 # dotenv
 

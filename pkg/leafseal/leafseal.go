@@ -40,7 +40,7 @@ type Rule struct {
 // Options say how Encrypt makes a new file.
 type Options struct {
 	Name    string // the file's name: its ending chooses the format; named in errors
-	Format  string // "yaml", "json", "dotenv", "text" or "opaque"; overrides Name
+	Format  string // "yaml", "json", "dotenv", "toml", "text" or "opaque"; overrides Name
 	Readers []Reader
 	Rule    Rule
 }

@@ -145,6 +145,13 @@ func makeVectors(t *testing.T) {
 	good("json", "a.json", json, leafseal.Options{})
 	good("json-array", "a.json", "[1, \"two\", [3], {\"four\": 4}]", leafseal.Options{})
 	good("dotenv", ".env", env, leafseal.Options{})
+	const toml = "# a comment\ntitle = 'x'\ndb.host = \"localhost\"\ndb.\"pass word\" = 'hunter2' # another\n\n[web]\nport = 8080\nhosts = [\n  \"a\", # first\n  { b = [1, {}], c.d = 1979-05-27 07:32:00Z },\n]\n\n[[users]]\nname = \"one\"\n# theirs\nkey = 1\n\n[[users]]\nname = \"two\"\n[[users]]\nname = \"two\"\n"
+	good("toml", "a.toml", toml, leafseal.Options{})
+	good("toml-only", "a.toml", toml, leafseal.Options{Rule: leafseal.Rule{Only: "(?i)pass|key", KeepComments: true}})
+	good("toml-apart", "a.toml", "[[a]]\nx = 1\n[[a.b]]\ny = 1\n[l]\nm = [1, 2]\n[a.c]\nz = [1, 2]\n[[a.b]]\ny = 1\n[v]\nw = 1\n[[a]]\nx = 1\n[a.c]\nz = []\n[v.w2]\n[[a]]\n", leafseal.Options{})
+	good("toml-strings", "Pipfile", "a = \"\\u00e9\\n\"\nb = 'c:\\d'\nc = \"\"\"\nx \\\n  y\n# no comment\n\"\"\"\"\"\nd = '''\n'e''''\ne = \"\"\n", leafseal.Options{})
+	good("toml-crlf", "a.toml", "\ufeffa = 1\r\nb = \"\"\"\r\nx\r\n\"\"\"\r\n[ c . \"d\" ] # e\r\n", leafseal.Options{})
+	good("toml-no-newline", "a.toml", "a = 1", leafseal.Options{})
 	good("text", "a.txt", "any text\x00\xff\n", leafseal.Options{Format: "text"})
 	good("yaml-no-newline", "a.yaml", "a: 1", leafseal.Options{})
 	good("json-no-newline", "a.json", "{\"a\":1}", leafseal.Options{})
@@ -283,6 +290,24 @@ func makeVectors(t *testing.T) {
 	bad("json-duplicate-added", "a.json", "tampered", "a member stands twice", func() string {
 		l := line(sealed["json"], "  \"db\"")
 		return swap(sealed["json"], l, l+l)
+	}())
+	tml := sealed["toml"]
+	bad("toml-table-renamed", "a.toml", "tampered", "a table was renamed", swap(tml, "[web]", "[www]"))
+	bad("toml-header-moved", "a.toml", "tampered", "a value stands in another table", swap(swap(tml, "[web]\n", ""), line(tml, "port = "), line(tml, "port = ")+"[web]\n"))
+	bad("toml-empty-table", "a.toml", "tampered", "a table without values was added", swap(tml, "[web]\n", "[empty]\n[web]\n"))
+	bad("toml-dotted-key", "a.toml", "tampered", "a dotted key was written as a table: the path is the same, the clear bytes are not", swap(tml, "db.host", "[db]\nhost"))
+	bad("toml-elements-swapped", "a.toml", "tampered", "two tables of an array changed places", func() string {
+		all := tokenRE.FindAllString(tml, -1)
+		first, second := all[len(all)-5], all[len(all)-2]
+		return swap(swap(swap(tml, first, "@"), second, first), "@", second)
+	}())
+	bad("toml-element-dropped", "a.toml", "tampered", "a table of an array was removed", func() string {
+		last := strings.LastIndex(tml, "[[users]]")
+		return tml[:last] + tml[strings.Index(tml, "# leafseal:begin"):]
+	}())
+	bad("toml-literal", "a.toml", "tampered", "a token in single quotes: it is a clear value that holds a token", func() string {
+		token := tokenRE.FindAllString(tml, -1)[2]
+		return swap(tml, `"`+token+`"`, "'"+token+"'")
 	}())
 	other, err := leafseal.Encrypt([]byte("a: 1\n"), leafseal.Options{Name: "a.yaml", Readers: []leafseal.Reader{{Name: "bob", Key: vectorSSH}}})
 	if err != nil {

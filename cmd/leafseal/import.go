@@ -323,11 +323,11 @@ func (e *env) revealClear(f *imported, file *leafseal.File, wanted leafseal.Rule
 			f.doc.Notes = append(f.doc.Notes, "what sops left in clear stays so; for leafseal status to agree, say in its rule in "+leafseal.PolicyFile+": "+ruleText(rule, ", "))
 		}
 	}
-	if len(values) != len(f.doc.Secret) {
-		if file.Format() == f.doc.Format {
-			return &leafseal.Error{File: f.path, Err: errors.New("its values could not be told apart")}
-		}
+	if file.Format() != f.doc.Format {
 		return file.SetRule(rule) // one text for the other tool: all of it stays sealed
+	}
+	if len(values) != len(f.doc.Secret) {
+		return &leafseal.Error{File: f.path, Err: errors.New("its values could not be told apart")}
 	}
 	var reveal []string
 	for i, v := range values {

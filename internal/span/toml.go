@@ -498,8 +498,3 @@ func (s *tomlScan) inline(n int) (int, error) {
 		}
 	}
 }
-
-// newerTOML refuses what came with TOML 1.1.
-func newerTOML(at int, msg string) *Error {
-	return &Error{at, "not valid TOML: " + msg, "leafseal reads TOML 1.0, which every program reads; this needs TOML 1.1"}
-}

@@ -205,6 +205,11 @@ func bareEnd(src []byte, at int) int {
 	return at
 }
 
+// newerTOML refuses what came with TOML 1.1.
+func newerTOML(at int, msg string) *Error {
+	return &Error{at, "not valid TOML: " + msg, "leafseal reads TOML 1.0, which every program reads; this needs TOML 1.1"}
+}
+
 var (
 	shortTime  = lazy(`^([0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ])?[0-9]{2}:[0-9]{2}([Zz]|[+-][0-9]{2}:[0-9]{2})?$`)
 	numberForm = lazy(`^([+-]?(0|[1-9](_?[0-9])*)(\.[0-9](_?[0-9])*)?([eE][+-]?[0-9](_?[0-9])*)?|[+-]?(inf|nan)|0x[0-9A-Fa-f](_?[0-9A-Fa-f])*|0o[0-7](_?[0-7])*|0b[01](_?[01])*)$`)

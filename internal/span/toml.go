@@ -98,7 +98,8 @@ func scanTOML(src []byte) (*tomlScan, error) {
 	if !utf8.Valid(src) {
 		return nil, &Error{validPrefix(src), "not valid UTF-8", "TOML is always UTF-8"}
 	}
-	s := &tomlScan{src: src, at: make(map[tomlKey]int), spans: make([]Span, 0, bytes.Count(src, []byte{'\n'})+1)}
+	lines := bytes.Count(src, []byte{'\n'}) + 1
+	s := &tomlScan{src: src, at: make(map[tomlKey]int), nodes: make([]tomlNode, 0, lines+1), spans: make([]Span, 0, lines)}
 	if bytes.HasPrefix(src, []byte(bom)) {
 		s.pos = len(bom)
 	}
@@ -357,9 +358,8 @@ func (s *tomlScan) extend(at, id int, exists bool, p tomlPart) (int, error) {
 	} else if s.nodes[id].kind != tomlTables {
 		return 0, taken(p, "is defined already, and is no array of tables")
 	}
-	element := s.node(tomlNode{kind: tomlTable, parent: id})
-	s.nodes[id].last = element
-	return s.into(id, element, p)
+	s.nodes[id].last = s.node(tomlNode{kind: tomlTable, parent: id})
+	return s.into(id, s.nodes[id].last, p)
 }
 
 func taken(p tomlPart, why string) error {

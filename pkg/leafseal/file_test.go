@@ -102,6 +102,8 @@ func TestGetSetUnset(t *testing.T) {
 		{"a.env", "A=b\nZ=\n", "A", "c d", "A='c d'\nZ=\n"},
 		{"a.env", "A=\"b\"\nZ=\n", "A", "$x", "A=\"\\$x\"\nZ=\n"},
 		{"a.env", "A=b\n", "B", "c", "A=b\nB=c\n"},
+		{"a.yaml", "a: b # c\nz: 1\n", "a", "d", "a: d # c\nz: 1\n"},
+		{"a.env", "A=b\nB='x' # c\n", "B", "y", "A=b\nB='y' # c\n"},
 		{"a.toml", "a = 'b' # c\nz = 1\n", "a", "d", "a = 'd' # c\nz = 1\n"},
 		{"a.toml", "a = 1\n\n[db]\nx = \"\"\n", "db.pass", "p\n", "a = 1\n\n[db]\nx = \"\"\npass = \"p\\n\"\n"},
 		{"a.toml", "a.b = true\nz = 1\n", "a.b", "false", "a.b = false\nz = 1\n"},

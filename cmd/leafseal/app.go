@@ -3,6 +3,8 @@ package main
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
+	"runtime"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -14,13 +16,33 @@ import (
 
 // run is the whole program but for the process around it. It returns the exit
 // code.
-func run(args []string, e *env) int {
+func run(args []string, e *env) (code int) {
+	defer func() {
+		if p := recover(); p != nil { // whose text may hold a value
+			fmt.Fprintf(e.stderr, "leafseal: this is a bug in leafseal %s, please report it: %s\n", version(), whereInStack())
+			code = 1
+		}
+	}()
 	app := newApp(e)
 	err := app.Run(append(args[:1:1], arrange(app.Commands, args[1:])...))
 	if err != nil {
 		e.report(err)
 	}
 	return exitCode(err)
+}
+
+// whereInStack names the functions of this program that led to a panic.
+func whereInStack() string {
+	pc := make([]uintptr, 64)
+	frames := runtime.CallersFrames(pc[:runtime.Callers(3, pc)])
+	var at []string
+	for more := true; more && len(at) < 8; {
+		var f runtime.Frame
+		if f, more = frames.Next(); strings.Contains(f.Function, "leafseal/leafseal/") || strings.HasPrefix(f.Function, "main.") {
+			at = append(at, fmt.Sprintf("%s:%d", filepath.Base(f.File), f.Line))
+		}
+	}
+	return strings.Join(at, " < ")
 }
 
 func newApp(e *env) *cli.App {

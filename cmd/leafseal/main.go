@@ -5,12 +5,14 @@ package main
 import (
 	"fmt"
 	"os"
+	"runtime/debug"
 	"time"
 
 	"github.com/leafseal/leafseal/internal/private"
 )
 
 func main() {
+	debug.SetTraceback("none") // a trace shows arguments
 	if err := private.Harden(); err != nil {
 		fmt.Fprintln(os.Stderr, "leafseal:", err)
 		os.Exit(1)

@@ -164,7 +164,7 @@ func openAge(data, pass []byte) ([]byte, error) {
 		return nil, errPassphrase
 	}
 	if err != nil {
-		return nil, errDamaged
+		return nil, fmt.Errorf("%w, or it asks for more work than 2^%d scrypt", errDamaged, maxWorkFactor)
 	}
 	text, err := io.ReadAll(io.LimitReader(plain, maxIdentityFile))
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"runtime"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -128,7 +129,11 @@ func (e *env) editPlace() (about, text string, ok bool) {
 		return "edit", err.Error(), false
 	}
 	place := filepath.Dir(folder.Path)
-	text = "plain text is held in memory, below " + place + ", where your other programs can see it"
+	held := "held in memory"
+	if runtime.GOOS == "windows" {
+		held = "in a temporary file"
+	}
+	text = "plain text is " + held + ", below " + place + ", where your other programs can see it"
 	if isolated := folder.Isolate([]string{"leafseal", "view", "--"}, []string{"/tmp"}); isolated == nil {
 		text = "plain text is held in memory that only the editor sees"
 	} else {

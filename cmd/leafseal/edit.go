@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -70,16 +71,19 @@ EDITOR="code --wait" leafseal edit config/prod.yaml`,
 	}
 }
 
-// privateFolder makes a folder in memory; with allowDisk anywhere.
+// privateFolder makes a folder in memory; with allowDisk anywhere. Windows has
+// none in memory: there it is one that its owner alone can open.
 func (e *env) privateFolder(allowDisk bool) (*private.Folder, error) {
-	disk := ""
-	if allowDisk {
-		disk = os.TempDir()
+	folder, err := private.New([]string{e.getenv("XDG_RUNTIME_DIR"), "/dev/shm"}, os.TempDir())
+	if !errors.Is(err, private.ErrDisk) {
+		return folder, err
 	}
-	folder, err := private.New([]string{e.getenv("XDG_RUNTIME_DIR"), "/dev/shm"}, disk)
-	if errors.Is(err, private.ErrDisk) {
+	if !allowDisk && runtime.GOOS != "windows" {
 		return nil, &leafseal.Error{Err: fmt.Errorf("%w for the plain text: neither $XDG_RUNTIME_DIR nor /dev/shm is one", err),
 			Hint: "leafseal set changes single values without a file; --allow-disk lets the plain text touch the disk"}
+	}
+	if folder, err = private.OnDisk(os.TempDir()); err == nil {
+		e.warn("until this ends, the plain text is in %s, which only you can open, and which is on a disk", folder.Path)
 	}
 	return folder, err
 }

@@ -311,7 +311,7 @@ func (e *env) merge(path string, s gitx.Sides, size int) (out []byte, conflict b
 }
 
 func (e *env) mergeBlind(s gitx.Sides) ([]byte, bool) {
-	folder, err := private.New(nil, os.TempDir()) // ciphertext only
+	folder, err := private.OnDisk(os.TempDir()) // ciphertext only
 	if err != nil {
 		return nil, false
 	}

@@ -1,5 +1,7 @@
-// Package private makes folders that live in memory, for plaintext that a
-// program must see as a file.
+// Package private makes folders for plaintext that a program must see as a
+// file: in memory on Linux (tmpfs, or ramfs that nobody else sees) and macOS (a
+// RAM disk); on Windows, which has neither, for their owner alone, in files
+// that the system keeps in memory as long as it can.
 package private
 
 import (
@@ -30,31 +32,45 @@ const maxFile = 256 << 20
 var errTooLarge = fmt.Errorf("more than %d MB are too much to hold in memory as a file", maxFile>>20)
 
 // New makes a folder for its owner alone in the first of places that is held
-// in memory, and removes what dead processes left in them. If none is and
-// disk is not empty, the folder is made there.
-func New(places []string, disk string) (*Folder, error) {
+// in memory; if none is, below temp as the mount point of a RAM disk, where
+// the system has those. Else the error is ErrDisk. What dead processes left
+// there is removed.
+func New(places []string, temp string) (*Folder, error) {
 	for _, place := range places {
 		if place != "" && inMemory(place) {
 			sweep(place)
-			return create(place)
+			return create(place, noDisk)
 		}
 	}
-	if disk == "" {
+	if !ramDisks {
 		return nil, ErrDisk
 	}
-	sweep(disk)
-	return create(disk)
+	sweep(temp)
+	return create(temp, mountDisk)
 }
 
-func create(place string) (*Folder, error) {
+// OnDisk makes a folder for its owner alone below temp, whatever that is on.
+func OnDisk(temp string) (*Folder, error) {
+	sweep(temp)
+	return create(temp, noDisk)
+}
+
+func noDisk(string) error { return nil }
+
+// create makes a folder in place; mount puts memory there.
+func create(place string, mount func(path string) error) (*Folder, error) {
 	for {
-		path, err := os.MkdirTemp(place, prefix) // 0700
+		path, err := makeFolder(place)
 		if err != nil {
+			return nil, err
+		}
+		if err := mount(path); err != nil {
+			os.Remove(path)
 			return nil, err
 		}
 		lock, held, err := lockFolder(path)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			os.Remove(path)
+			remove(path)
 			return nil, err
 		}
 		if held {
@@ -62,6 +78,14 @@ func create(place string) (*Folder, error) {
 		}
 		// A sweep came between the two: it takes the folder away, so again.
 	}
+}
+
+// remove takes away a folder and all in it.
+func remove(path string) error {
+	if err := unmountDisk(path); err != nil {
+		return err
+	}
+	return os.RemoveAll(path)
 }
 
 // IsFolder reports whether path is that of a folder that New makes.
@@ -83,7 +107,7 @@ func (f *Folder) Write(name string, data []byte) (path string, err error) {
 }
 
 func writeFile(path string, data []byte) error {
-	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	file, err := createFile(path)
 	if err != nil {
 		return err
 	}
@@ -115,10 +139,7 @@ func (f *Folder) Close() error {
 	if f.view != nil {
 		f.view.close()
 	}
-	err := os.RemoveAll(f.Path)
-	if f.lock != nil {
-		f.lock.Close()
-	}
+	err := release(f)
 	if err != nil {
 		return fmt.Errorf("plaintext may be left behind: %w", err)
 	}
@@ -135,8 +156,7 @@ func sweep(place string) {
 			continue
 		}
 		if lock, held, err := lockFolder(path); err == nil && held {
-			os.RemoveAll(path)
-			lock.Close()
+			release(&Folder{Path: path, lock: lock})
 		}
 	}
 }

@@ -322,12 +322,17 @@ func covering(mounts []mount, path string) (best mount) {
 	return best
 }
 
-// onDisk returns the files that hold the sentinel. Those of other tests and
-// programs cannot: it is new each time.
+// onDisk returns the files on a disk that hold the sentinel.
 func (w *watch) onDisk() []string {
+	return holding(w.sentinel, w.dir, os.TempDir(), "/var/tmp", "/run", "/var/spool")
+}
+
+// holding returns the files below some folders that hold a sentinel. Those of
+// other tests and programs cannot: it is new each time.
+func holding(sentinel string, roots ...string) []string {
 	var found []string
 	since := time.Now().Add(-10 * time.Minute)
-	for _, root := range []string{w.dir, os.TempDir(), "/var/tmp", "/run", "/var/spool"} {
+	for _, root := range roots {
 		filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 			if err != nil || !d.Type().IsRegular() || strings.Contains(path, "go-build") {
 				return nil
@@ -336,7 +341,7 @@ func (w *watch) onDisk() []string {
 			if err != nil || info.ModTime().Before(since) || info.Size() > 64<<20 {
 				return nil
 			}
-			if data, err := os.ReadFile(path); err == nil && bytes.Contains(data, []byte(w.sentinel)) {
+			if data, err := os.ReadFile(path); err == nil && bytes.Contains(data, []byte(sentinel)) {
 				found = append(found, "the file "+path)
 			}
 			return nil
@@ -467,8 +472,7 @@ func editorRun(t *testing.T, bin string, d driver, worst bool, end string) {
 		t.Fatal(err)
 	}
 	if end == "normally" || end == "visible" {
-		got := f.intact("a: "+w.sentinel+"\nb: "+w.sentinel+"typed\n", "a: "+w.sentinel+"\n"+"b: "+w.sentinel+"typed")
-		_ = got
+		f.intact("a: "+w.sentinel+"\nb: "+w.sentinel+"typed\n", "a: "+w.sentinel+"\nb: "+w.sentinel+"typed")
 	} else if !bytes.Equal(now, old) {
 		t.Error("the file was changed")
 	}
@@ -507,26 +511,41 @@ func TestCommandLeaks(t *testing.T) {
 	w := newWatch(t, fmt.Sprintf("SENTINEL%x", time.Now().UnixNano()))
 	f := newFaults(t, w.work)
 	env := append(w.env, "LEAFSEAL_IDENTITY="+f.id.String(), "BIN="+bin)
+	policy := "users:\n  me: " + f.id.Recipient().String() + "\n  zoe: " + newKey(t) + "\nfiles: [{path: \"*.yaml\", for: [me, zoe]}]\n"
+	if err := os.WriteFile(filepath.Join(w.work, ".leafseal.yaml"), []byte(policy), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for _, line := range []string{
 		`"$BIN" exec a.yaml -- sh -c 'echo $A'`,
 		`"$BIN" exec --mask a.yaml -- sh -c 'echo $A'`,
 		`"$BIN" exec --file F=a.yaml -- sh -c 'cat $F'`,
+		`"$BIN" exec --file F=a.yaml -- sh -c 'cat $F; kill -9 $$'`,
+		`"$BIN" exec --file F=a.yaml#a --mask -- sh -c 'cat $F; kill -9 $$'`,
 		`"$BIN" exec --file F=a.yaml#a --mask -- sh -c 'cat $F; sleep 0.1; kill -9 $PPID'`,
 		`echo "$S" | "$BIN" set a.yaml b -`,
-		`"$BIN" rotate a.yaml`,
+		`"$BIN" rotate -q a.yaml`,
+		`"$BIN" unset a.yaml a`,
+		`"$BIN" apply -q --trust all --yes a.yaml`,
+		`>b.yaml; "$BIN" export --as sops -o b.yaml --force a.yaml`,
+		`echo "a: $S" | "$BIN" encrypt -q --to "$KEY" --format yaml -o b.yaml --force -`,
 		`"$BIN" render a.yaml --as env`,
+		`"$BIN" render a.yaml --as json`,
+		`"$BIN" verify -q a.yaml`,
 		`"$BIN" decrypt a.yaml`,
 		`"$BIN" get a.yaml a`,
 	} {
-		one := &watch{t: t, sentinel: w.sentinel, dir: w.dir, home: w.home, work: w.work, env: append(env, "S="+w.sentinel), views: make(map[int][]mount), ended: make(chan struct{})}
-		f.seal("a: " + w.sentinel + "\n")
+		one := &watch{t: t, sentinel: w.sentinel, dir: w.dir, home: w.home, work: w.work, env: append(env, "S="+w.sentinel, "KEY="+f.id.Recipient().String()), views: make(map[int][]mount), ended: make(chan struct{})}
+		f.seal("a: " + w.sentinel + "\nb: x\n")
 		one.run("sh", "-c", line)
 		one.wait()
 		if leaks := one.leaks(); len(leaks) > 0 {
 			t.Errorf("%s leaks:\n%s", line, strings.Join(leaks, "\n"))
 		}
-		if !strings.Contains(line, "rotate") && !strings.Contains(line, "mask") && !strings.Contains(string(one.trace), w.sentinel) {
-			t.Errorf("%s: the trace shows nothing at all: this test tests nothing\n%s", line, one.screen.String())
+		if left := holding(w.sentinel, "/dev/shm"); len(left) > 0 {
+			t.Errorf("%s leaves in memory: %s", line, left)
+		}
+		if len(one.trace) == 0 || strings.Contains(one.screen.String(), "leafseal: ") {
+			t.Errorf("%s: does not do what is to be tested\n%s", line, one.screen.String())
 		}
 	}
 }

@@ -187,6 +187,32 @@ func TestReadOnlyFolder(t *testing.T) {
 	}
 }
 
+// TestNotDumpable: other processes of the same person cannot read leafseal's
+// memory and environment, and no core is written.
+func TestNotDumpable(t *testing.T) {
+	bin := binary(t)
+	dir, err := os.MkdirTemp("", "leafseal-test-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	f := newFaults(t, dir)
+	f.seal("x: SENTINEL\n")
+	if err := errors.Join(os.Chmod(dir, 0o755), os.Chmod(f.path(), 0o644), os.Chmod(filepath.Dir(bin), 0o755)); err != nil {
+		t.Fatal(err)
+	}
+	const look = `cat /proc/self/environ >/dev/null && echo mine; cat /proc/$PPID/environ || echo closed; head -c 1 /proc/$PPID/maps || echo closed; ls -l /proc/$PPID/fd || echo closed`
+	cmd := exec.Command(bin, "exec", "--mask", f.path(), "--", "sh", "-c", look)
+	cmd.Env = f.env
+	if os.Geteuid() == 0 { // who may read everything
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+	}
+	out, err := cmd.CombinedOutput()
+	if err != nil || strings.Count(string(out), "closed\n") != 3 || !strings.Contains(string(out), "mine\n") || strings.Contains(string(out), "AGE-SECRET") {
+		t.Fatalf("%v\n%s", err, out)
+	}
+}
+
 // TestParallelWriters: no update is lost; who comes too late exits with 7.
 func TestParallelWriters(t *testing.T) {
 	bin := binary(t)

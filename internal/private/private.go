@@ -17,7 +17,9 @@ import (
 // ErrDisk says that every place that was offered is on a disk.
 var ErrDisk = errors.New("there is no memory-backed folder")
 
-const prefix = "leafseal-"
+// prefix is that of the names of all folders. Whatever of ours bears it and is
+// not locked is swept, so nothing else may.
+const prefix = "leafseal-private-"
 
 // Folder is a private folder; Close removes it.
 type Folder struct {

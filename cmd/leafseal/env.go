@@ -34,6 +34,9 @@ type env struct {
 
 	found     *keys.Ring    // identities, once looked for
 	explained bool          // where they were looked for has been said
+	began     time.Time     // of a run that shows progress
+	drawn     time.Time     // last
+	shown     bool          // it stands on the terminal
 	agentFor  time.Duration // what is unlocked goes to an agent for so long, even if none runs
 }
 

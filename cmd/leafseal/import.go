@@ -1,17 +1,13 @@
 package main
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 
-	"filippo.io/age"
 	"github.com/urfave/cli/v2"
 
-	"github.com/leafseal/leafseal/internal/keys"
 	"github.com/leafseal/leafseal/internal/migrate"
 	"github.com/leafseal/leafseal/pkg/leafseal"
 )
@@ -19,27 +15,31 @@ import (
 func importCommand(e *env) *cli.Command {
 	return &cli.Command{
 		Name:      "import",
-		Usage:     "turn files of sops or git-crypt into leafseal's, in place",
+		Usage:     "turn files of sops, git-crypt, dotenvx or ansible-vault into leafseal's, in place",
 		UsageText: "leafseal import [FLAG…] FILE…\nleafseal import [FLAG…] --tree DIR",
-		Description: `Decrypts in memory, verifies as sops would, and seals the same document in its
-place. What sops left in clear stays in clear, unless a rule in .leafseal.yaml
-says otherwise; what it encrypted is sealed, whatever a rule says. All files
-are computed before the first is written.
+		Description: `Decrypts in memory, verifies as the file's own tool would, and seals the same
+document in its place. What was in clear stays in clear, unless a rule in
+.leafseal.yaml says otherwise; what was encrypted is sealed, whatever a rule
+says. All files are computed before the first is written.
 
---tree takes every sops file below DIR. Where there is no .leafseal.yaml yet,
-one is made from the creation rules of .sops.yaml.
+--tree takes every sops file (or every one of the tool that --from names)
+below DIR. Where there is no .leafseal.yaml yet, one is made from the creation
+rules of .sops.yaml.
 
---from git-crypt takes files that git-crypt has locked, and the key file that
-git-crypt export-key writes; all values in them are sealed.
+The key: for sops an age identity, as everywhere; for git-crypt the file that
+git-crypt export-key writes; for dotenvx its .env.keys, or the variable
+DOTENV_PRIVATE_KEY…; for ansible-vault a password file, or what you type.
 
 leafseal import config/prod.yaml
 leafseal import --tree . --trust all
-leafseal import --from git-crypt --key repo.key secrets.yaml`,
+leafseal import --from git-crypt --key repo.key secrets.yaml
+leafseal import --key .env.keys .env.production
+leafseal import --tree group_vars --from ansible-vault --key ~/.vault-pass`,
 		ArgsUsage: "FILE…",
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "from", Value: "sops", Usage: "the tool that wrote them: `KIND` is sops or git-crypt"},
-			&cli.StringFlag{Name: "key", Usage: "with --from git-crypt: the key is in `FILE` (default: where git-crypt unlock keeps it)"},
-			&cli.StringFlag{Name: "tree", Usage: "take all files of sops below `DIR`"},
+			&cli.StringFlag{Name: "from", Usage: "the tool that wrote them: `KIND` is sops, git-crypt, dotenvx or ansible-vault (default: look)"},
+			&cli.StringFlag{Name: "key", Usage: "the key of git-crypt, dotenvx or ansible-vault is in `FILE`"},
+			&cli.StringFlag{Name: "tree", Usage: "take all files of sops, or of the tool that --from names, below `DIR`"},
 			&cli.StringSliceFlag{Name: "to", Usage: "seal to `[NAME=]KEY`, a public key or a file that holds one, and not to the policy's readers"},
 			&cli.StringFlag{Name: "input", Usage: "read the file as `FORMAT` of sops (yaml, json, dotenv, ini, binary) whatever its name"},
 			trustFlag(),
@@ -52,49 +52,32 @@ leafseal import --from git-crypt --key repo.key secrets.yaml`,
 			if c.IsSet("tree") == (len(files) > 0) {
 				return usagef("import needs FILE… or --tree DIR")
 			}
-			gitCrypt := c.String("from") == "git-crypt"
-			switch {
-			case !gitCrypt && c.String("from") != "sops":
-				return usagef("--from is sops or git-crypt")
-			case gitCrypt && (c.IsSet("tree") || c.IsSet("input")):
-				return usagef("--tree and --input are for files of sops")
-			case !gitCrypt && c.IsSet("key"):
-				return usagef("--key goes with --from git-crypt; for sops it is --identity")
-			case c.IsSet("tree"):
-				return e.importTree(c)
+			tools, err := e.foreignTools(c)
+			if err != nil {
+				return err
 			}
-			return e.importFiles(c, files, gitCrypt)
+			if c.IsSet("tree") {
+				return e.importTree(c, tools[0])
+			}
+			return e.importFiles(c, files, tools)
 		},
 	}
 }
 
 // importFiles imports the files that were named, or none.
-func (e *env) importFiles(c *cli.Context, files []string, gitCrypt bool) error {
-	var ids []age.Identity
-	var key *migrate.GitCryptKeys
-	var err error
-	if gitCrypt {
-		key, err = e.gitCryptKey(c.String("key"))
-	} else {
-		ids, err = e.sopsIdentities()
-	}
-	if err != nil {
-		return err
-	}
+func (e *env) importFiles(c *cli.Context, files []string, tools []foreignTool) error {
 	var all []*imported
 	for _, path := range files {
 		src, err := e.read(path)
 		if err != nil {
 			return err
 		}
-		var f *imported
-		if gitCrypt {
-			f, err = openGitCrypt(path, src, key)
-		} else {
-			f, err = e.openForeign(path, c.String("input"), src, ids)
-		}
+		f, err := e.openForeign(path, src, tools)
 		if err != nil {
 			return err
+		}
+		if len(tools) > 1 {
+			e.say("%s: a file of %s", path, f.from)
 		}
 		if f.want, f.root, err = e.wanted(c, path); err != nil {
 			return hintReaders(err, f)
@@ -113,76 +96,14 @@ func hintReaders(err error, f *imported) error {
 	return err
 }
 
-// imported is a file of sops, opened, and how it is to be sealed.
+// imported is a file of another tool, opened, and how it is to be sealed.
 type imported struct {
 	path string
+	from string // the tool's name
 	src  []byte
 	doc  *migrate.Document
 	want leafseal.Options
 	root string // the policy's folder, or ""
-}
-
-// sopsIdentities are leafseal's, and those that sops would find.
-func (e *env) sopsIdentities() ([]age.Identity, error) {
-	ids, err := e.identities()
-	if err != nil || len(e.identityFiles) > 0 {
-		return ids, err
-	}
-	if text := e.getenv("SOPS_AGE_KEY"); text != "" {
-		more, err := age.ParseIdentities(strings.NewReader(text))
-		if err != nil {
-			return nil, errors.New("$SOPS_AGE_KEY holds no age identity")
-		}
-		ids = append(ids, more...)
-	}
-	config := e.getenv("XDG_CONFIG_HOME")
-	if config == "" {
-		config = filepath.Join(e.home(), ".config")
-	}
-	for _, path := range []string{e.getenv("SOPS_AGE_KEY_FILE"), filepath.Join(config, "sops", "age", "keys.txt")} {
-		if _, err := os.Stat(path); err != nil {
-			continue
-		}
-		ring, err := keys.Find(keys.Sources{Files: []string{path}}, e.keyUI())
-		if err != nil {
-			return nil, err
-		}
-		ids = append(ids, ring.Identities()...)
-	}
-	return ids, nil
-}
-
-// sopsFormat is the format in which sops reads a file of this name.
-func sopsFormat(path string, src []byte) string {
-	switch strings.ToLower(filepath.Ext(path)) {
-	case ".yaml", ".yml":
-		return "yaml"
-	case ".json":
-		return "json"
-	case ".ini":
-		return "ini"
-	}
-	if leafseal.FormatOf(path) == "dotenv" && !bytes.HasPrefix(bytes.TrimSpace(src), []byte("{")) {
-		return "dotenv"
-	}
-	return "binary"
-}
-
-func (e *env) openForeign(path, format string, src []byte, ids []age.Identity) (*imported, error) {
-	if _, err := leafseal.Inspect(src, leafseal.Options{Name: path}); err == nil {
-		return nil, &leafseal.Error{File: path, Err: leafseal.ErrEncrypted, Hint: "it is leafseal's: there is nothing to import"}
-	}
-	if format == "" {
-		format = sopsFormat(path, src)
-	}
-	if !migrate.Sops(src) {
-		return nil, &leafseal.Error{File: path, Err: errors.New("not a file of sops: there is no MAC in it"), Hint: "leafseal encrypt seals plain text"}
-	}
-	doc, err := migrate.OpenSops(src, format, ids...)
-	if err != nil {
-		return nil, foreignError(path, err)
-	}
-	return &imported{path: path, src: src, doc: doc}, nil
 }
 
 // foreignError gives an error of migrate the file's name and leafseal's exit
@@ -254,9 +175,8 @@ func (e *env) sealForeign(c *cli.Context, all []*imported, policy *newPolicy) er
 	}
 	e.warnLocked(changes)
 	e.say("%s imported; git's history keeps the old ones, which the old keys still open", count(len(all), "file"))
-	if c.String("from") == "git-crypt" {
-		e.warnAttributes(all)
-	}
+	e.warnAttributes(all)
+	e.warnDotenvx(all)
 	return nil
 }
 
@@ -269,7 +189,7 @@ func (e *env) warnLocked(changes []change) {
 			continue
 		}
 		if _, err := leafseal.Open(c.now, leafseal.Options{Name: c.path}, ids...); errors.Is(err, leafseal.ErrNoIdentity) {
-			e.warn("leafseal finds no key that opens %s now: if yours is where sops looks for it, set LEAFSEAL_IDENTITY_FILE to it, or put it into %s", c.path, e.identityPath())
+			e.warn("leafseal finds no key that opens %s now: if yours is elsewhere (where sops looks for it), set LEAFSEAL_IDENTITY_FILE to it, or put it into %s", c.path, e.identityPath())
 		}
 		return
 	}
@@ -320,7 +240,7 @@ func (e *env) revealClear(f *imported, file *leafseal.File, wanted leafseal.Rule
 	if rule == (leafseal.Rule{Whole: wanted.Whole}) {
 		rule.Only, rule.Except, rule.KeepComments = f.doc.Rule.Only, f.doc.Rule.Except, f.doc.Rule.KeepComments
 		if f.root != "" && rule != wanted {
-			f.doc.Notes = append(f.doc.Notes, "what sops left in clear stays so; for leafseal status to agree, say in its rule in "+leafseal.PolicyFile+": "+ruleText(rule, ", "))
+			f.doc.Notes = append(f.doc.Notes, "what was in clear stays so; for leafseal status to agree, say in its rule in "+leafseal.PolicyFile+": "+ruleText(rule, ", "))
 		}
 	}
 	if file.Format() != f.doc.Format {
@@ -330,8 +250,12 @@ func (e *env) revealClear(f *imported, file *leafseal.File, wanted leafseal.Rule
 		return &leafseal.Error{File: f.path, Err: errors.New("its values could not be told apart")}
 	}
 	var reveal []string
+	secret := map[string]bool{} // a path may have several values
 	for i, v := range values {
-		if !f.doc.Secret[i] {
+		secret[v.Path] = secret[v.Path] || f.doc.Secret[i]
+	}
+	for _, v := range values {
+		if !secret[v.Path] {
 			reveal = append(reveal, v.Path)
 		}
 	}
@@ -384,16 +308,4 @@ func (e *env) writeTogether(changes []change, policy *newPolicy) error {
 		return err
 	}
 	return nil
-}
-
-// progress shows how far a long run is, on a terminal only; n of 0 ends it.
-func (e *env) progress(what string, i, n int) {
-	if e.quiet || !isTerminal(e.stderr) {
-		return
-	}
-	if n == 0 {
-		fmt.Fprint(e.stderr, "\r\x1b[K")
-	} else if n >= 20 && i%5 == 0 {
-		fmt.Fprintf(e.stderr, "\rleafseal: %s %d of %d", what, i, n)
-	}
 }

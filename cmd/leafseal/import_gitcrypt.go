@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"github.com/leafseal/leafseal/internal/migrate"
 	"github.com/leafseal/leafseal/pkg/leafseal"
@@ -33,20 +34,29 @@ func (e *env) gitCryptKey(path string) (*migrate.GitCryptKeys, error) {
 	return key, nil
 }
 
-func openGitCrypt(path string, src []byte, key *migrate.GitCryptKeys) (*imported, error) {
-	if !migrate.GitCrypt(src) {
-		return nil, &leafseal.Error{File: path, Err: errors.New("git-crypt did not encrypt it, or it is unlocked"), Hint: "leafseal encrypt seals plain text"}
+// gitCryptTool reads files of git-crypt.
+func (e *env) gitCryptTool(keyFile string) foreignTool {
+	key := sync.OnceValues(func() (*migrate.GitCryptKeys, error) { return e.gitCryptKey(keyFile) })
+	return foreignTool{
+		name:  "git-crypt",
+		wrote: func(_ string, src []byte) bool { return migrate.GitCrypt(src) },
+		not:   errors.New("git-crypt did not encrypt it, or it is unlocked"),
+		open: func(path string, src []byte) (*migrate.Document, error) {
+			key, err := key()
+			if err != nil {
+				return nil, err
+			}
+			return migrate.OpenGitCrypt(src, leafseal.FormatOf(path), key)
+		},
 	}
-	doc, err := migrate.OpenGitCrypt(src, leafseal.FormatOf(path), key)
-	if err != nil {
-		return nil, foreignError(path, err)
-	}
-	return &imported{path: path, src: src, doc: doc}, nil
 }
 
 // warnAttributes names the files that git would still hand to git-crypt.
 func (e *env) warnAttributes(all []*imported) {
 	for _, f := range all {
+		if f.from != "git-crypt" {
+			continue
+		}
 		out, err := git(filepath.Dir(f.path), "check-attr", "-z", "filter", "--", filepath.Base(f.path))
 		if err == nil && strings.Contains(string(out), "\x00git-crypt") {
 			e.warn("%s: .gitattributes still gives it to git-crypt, which would encrypt it once more: take filter=git-crypt out before you add it", f.path)

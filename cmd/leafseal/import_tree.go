@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -22,27 +21,27 @@ import (
 // largestForeign is the size up to which import --tree looks into files.
 const largestForeign = 256 << 20
 
-// importTree imports all files of sops below a folder, or none.
-func (e *env) importTree(c *cli.Context) error {
+// importTree imports all files of a tool below a folder, or none.
+func (e *env) importTree(c *cli.Context, tool foreignTool) error {
 	dir := c.String("tree")
 	if stat, err := os.Stat(dir); err != nil {
 		return err
 	} else if !stat.IsDir() {
 		return usagef("--tree names a folder")
 	}
-	all, err := e.openTree(dir)
+	all, err := e.openTree(dir, tool)
 	if err != nil {
 		return err
 	}
 	if len(all) == 0 {
-		return &leafseal.Error{File: dir, Err: errors.New("there is no file of sops in it")}
+		return &leafseal.Error{File: dir, Err: fmt.Errorf("there is no file of %s in it", tool.name)}
 	}
 	var policy *newPolicy
 	r, err := repoOf(filepath.Join(dir, leafseal.PolicyFile))
 	if err != nil {
 		return err
 	}
-	if r == nil && len(c.StringSlice("to")) == 0 {
+	if r == nil && len(c.StringSlice("to")) == 0 && tool.name == "sops" {
 		if r, policy, err = e.policyFromSops(dir, all); err != nil {
 			return err
 		}
@@ -66,13 +65,9 @@ func (e *env) importTree(c *cli.Context) error {
 	return nil
 }
 
-// openTree opens the files of sops below a folder. It names all that fail.
-func (e *env) openTree(dir string) (all []*imported, err error) {
+// openTree opens the files of a tool below a folder. It names all that fail.
+func (e *env) openTree(dir string, tool foreignTool) (all []*imported, err error) {
 	files, err := walkAll(dir)
-	if err != nil {
-		return nil, err
-	}
-	ids, err := e.sopsIdentities()
 	if err != nil {
 		return nil, err
 	}
@@ -88,10 +83,10 @@ func (e *env) openTree(dir string) (all []*imported, err error) {
 		if err != nil {
 			return nil, err
 		}
-		if !migrate.Sops(src) || sopsFormat(path, src) == "binary" && !bytes.HasPrefix(bytes.TrimSpace(src), []byte("{")) {
-			continue // a text about sops, maybe
+		if !tool.wrote(path, src) {
+			continue
 		}
-		f, err := e.openForeign(path, "", src, ids)
+		f, err := e.openForeign(path, src, []foreignTool{tool})
 		if err != nil {
 			e.progress("", 0, 0)
 			e.report(err)

@@ -115,6 +115,11 @@ func setup(env *testscript.Env) error {
 	env.Setenv("GIT_CONFIG_NOSYSTEM", "1")
 	env.Setenv("GIT_CEILING_DIRECTORIES", filepath.Dir(env.WorkDir))
 	env.Setenv("NO_COLOR", "")
+	foreign, err := filepath.Abs("../../testdata/foreign")
+	if err != nil {
+		return err
+	}
+	env.Setenv("FOREIGN", foreign)
 	age, err := ageOnce()
 	if err != nil {
 		return err

@@ -177,19 +177,10 @@ func (s *sopsFile) rule(all []placed) (r Rule, notes []string) {
 			ok = ok && seals(path)
 		}
 	}
-	if !ok { // name what is clear now: whatever comes later is sealed
-		var paths []string
-		for path := range clear {
-			if path != "" && !secret[path] {
-				paths = append(paths, regexp.QuoteMeta(path))
-			}
-		}
-		slices.Sort(paths)
-		r = Rule{}
-		if len(paths) > 0 {
-			r.Except = "^(?:" + strings.Join(paths, "|") + ")$"
-		}
-		notes = append(notes, fmt.Sprintf("sops's %s cannot be said as a rule on keys: the rule names %s in clear now, and seals all that comes later", s.rules.name(), counted(len(paths), "value")))
+	if !ok {
+		var n int
+		r, n = nameClear(all)
+		notes = append(notes, fmt.Sprintf("sops's %s cannot be said as a rule on keys: the rule names %s in clear now, and seals all that comes later", s.rules.name(), counted(n, "value")))
 	}
 	seals := r.seals()
 	var more []string
@@ -202,6 +193,26 @@ func (s *sopsFile) rule(all []placed) (r Rule, notes []string) {
 		notes = append(notes, "in clear for sops, sealed from now on: "+strings.Join(more, ", "))
 	}
 	return r, append(notes, s.commentRule(&r)...)
+}
+
+// nameClear is the rule that names the n paths that are clear now: whatever
+// comes later is sealed.
+func nameClear(all []placed) (r Rule, n int) {
+	secret := map[string]bool{}
+	for _, p := range all {
+		secret[p.dotted] = secret[p.dotted] || p.secret
+	}
+	var paths []string
+	for _, p := range all {
+		if p.known && p.dotted != "" && !secret[p.dotted] {
+			paths = append(paths, regexp.QuoteMeta(p.dotted))
+		}
+	}
+	slices.Sort(paths)
+	if paths = slices.Compact(paths); len(paths) > 0 {
+		r.Except = "^(?:" + strings.Join(paths, "|") + ")$"
+	}
+	return r, len(paths)
 }
 
 // commentRule keeps comments in clear if none was encrypted.

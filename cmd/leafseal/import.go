@@ -110,6 +110,9 @@ type imported struct {
 // code.
 func foreignError(path string, err error) error {
 	var at *migrate.Error
+	if located := new(leafseal.Error); errors.As(err, &located) || errors.As(err, new(usageError)) {
+		return err // about a key, say
+	}
 	if !errors.As(err, &at) {
 		return &leafseal.Error{File: path, Err: err}
 	}
@@ -177,6 +180,7 @@ func (e *env) sealForeign(c *cli.Context, all []*imported, policy *newPolicy) er
 	e.say("%s imported; git's history keeps the old ones, which the old keys still open", count(len(all), "file"))
 	e.warnAttributes(all)
 	e.warnDotenvx(all)
+	e.warnAnsible(all)
 	return nil
 }
 

@@ -24,7 +24,7 @@ type foreignTool struct {
 // when a file needs them.
 func (e *env) foreignTools(c *cli.Context) ([]foreignTool, error) {
 	key := c.String("key")
-	all := []foreignTool{e.gitCryptTool(key), e.sopsTool(c.String("input")), e.dotenvxTool(key)}
+	all := []foreignTool{e.gitCryptTool(key), e.sopsTool(c.String("input")), e.ansibleTool(key), e.dotenvxTool(key)}
 	from := c.String("from")
 	if from == "" && (c.IsSet("tree") || c.IsSet("input")) {
 		from = "sops"

@@ -64,7 +64,7 @@ func newApp(e *env) *cli.App {
 			statusCommand(e), applyCommand(e), usersCommand(e), policyCommand(e),
 			rotateCommand(e), verifyCommand(e), resealCommand(e),
 			gitCommand(e), checkCommand(e), lockCommand(e), unlockCommand(e), resolveCommand(e),
-			importCommand(e), exportCommand(e),
+			importCommand(e), exportCommand(e), convertCommand(e),
 			agentCommand(e), doctorCommand(e), completionCommand(e), completeCommand(e), viewCommand(e),
 		},
 		Action: func(c *cli.Context) error {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"runtime/debug"
 
 	"github.com/urfave/cli/v2"
 
@@ -102,7 +103,7 @@ func (e *env) decryptOpaque(c *cli.Context, path string) (done bool, err error) 
 		}
 	}
 	return true, e.writeStream(out, info, func(w io.Writer) error {
-		_, err := io.Copy(w, plain)
+		_, err := io.CopyBuffer(struct{ io.Writer }{w}, plain, make([]byte, 1<<16)) // age's chunks
 		return err
 	})
 }
@@ -136,9 +137,14 @@ type startedFile struct {
 	io.Closer
 }
 
+// streamMemory is what a stream gets by with: age allocates every chunk anew,
+// and on a busy machine the collector would fall behind.
+const streamMemory = 40 << 20
+
 // writeStream writes a file that comes as a stream, whole or not at all; "-"
 // is standard output, which gets what is there before a failure.
 func (e *env) writeStream(path string, was fs.FileInfo, write func(w io.Writer) error) error {
+	debug.SetMemoryLimit(streamMemory)
 	if path == "-" {
 		return write(e.stdout)
 	}

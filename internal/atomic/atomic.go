@@ -43,7 +43,10 @@ func ReplaceWith(path string, was fs.FileInfo, write func(w io.Writer) error) er
 		}
 		return err
 	}
-	return replace(path, was != nil, same, write)
+	return replace(path, was != nil, same, func(w io.Writer) error {
+		b := writeEarly(w.(*os.File))
+		return errors.Join(write(b), b.Close())
+	})
 }
 
 func replace(path string, exists bool, same func(target string) error, write func(w io.Writer) error) (err error) {

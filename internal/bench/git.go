@@ -86,7 +86,7 @@ func (b *bench) in(dir string, args ...string) cost {
 	if err != nil {
 		log.Fatalf("%v: %v\n%s", args, err, out)
 	}
-	return cost{time.Since(start), c.ProcessState.UserTime() + c.ProcessState.SystemTime()}
+	return cost{wall: time.Since(start), cpu: c.ProcessState.UserTime() + c.ProcessState.SystemTime()}
 }
 
 func (b *bench) gitRun(v, cat *variant, files, run int) {

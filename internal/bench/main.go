@@ -22,9 +22,10 @@ func main() {
 	values := flag.Int("values", 100_000, "values in the large files")
 	runs := flag.Int("runs", 3, "runs of each command on large files; small files get ten times as many")
 	files := flag.Int("files", 3_000, "files in git")
-	only := flag.String("only", "", "large, get or git")
+	opaque := flag.Int("opaque", 1024, "MB of the opaque file")
+	only := flag.String("only", "", "large, get, opaque or git")
 	flag.Parse()
-	dir, err := os.MkdirTemp(scratch(), "leafseal-bench-")
+	dir, err := os.MkdirTemp(scratch(), "bench-leafseal-") // leafseal itself sweeps up /dev/shm/leafseal-*
 	check(err)
 	defer os.RemoveAll(dir)
 	b := &bench{dir: dir, runs: *runs}
@@ -34,6 +35,9 @@ func main() {
 	}
 	if *only == "" || *only == "get" {
 		b.get()
+	}
+	if *only == "" || *only == "opaque" {
+		b.opaque(*opaque)
 	}
 	if *only == "" || *only == "git" {
 		b.git(*files)
@@ -55,6 +59,7 @@ type bench struct {
 	leafseal, age, sops string
 	identity, recipient string
 	env                 []string
+	before              func() // a command is run
 }
 
 func check(err error) {
@@ -98,27 +103,45 @@ func run(c *exec.Cmd) {
 }
 
 // cost is what one process took.
-type cost struct{ wall, cpu time.Duration }
+type cost struct {
+	wall, cpu   time.Duration
+	memory      int64         // resident, at most, in bytes
+	least, most time.Duration // of a median: what it lies between
+}
+
+func (b *bench) command(args ...string) *exec.Cmd {
+	c := exec.Command(args[0], args[1:]...)
+	c.Env = b.env
+	return c
+}
 
 // measure runs commands in turn, n times each, and returns the medians.
 func (b *bench) measure(n int, commands ...[]string) []cost {
 	all := make([][]cost, len(commands))
 	for range n {
 		for i, args := range commands {
-			c := exec.Command(args[0], args[1:]...)
-			c.Env = b.env
+			if b.before != nil {
+				b.before()
+			}
+			c := b.command(args...)
 			var stderr bytes.Buffer
 			c.Stderr = &stderr
 			start := time.Now()
 			if err := c.Run(); err != nil {
 				log.Fatalf("%v: %v\n%s", args, err, stderr.String())
 			}
-			all[i] = append(all[i], cost{time.Since(start), c.ProcessState.UserTime() + c.ProcessState.SystemTime()})
+			all[i] = append(all[i], cost{wall: time.Since(start), cpu: c.ProcessState.UserTime() + c.ProcessState.SystemTime(), memory: peak(c.ProcessState)})
 		}
 	}
 	medians := make([]cost, len(commands))
 	for i, costs := range all {
 		medians[i].wall = median(costs, func(c cost) time.Duration { return c.wall })
+		for k, c := range costs {
+			medians[i].memory, medians[i].most = max(medians[i].memory, c.memory), max(medians[i].most, c.wall)
+			if k == 0 || c.wall < medians[i].least {
+				medians[i].least = c.wall
+			}
+		}
 		medians[i].cpu = median(costs, func(c cost) time.Duration { return c.cpu })
 	}
 	return medians

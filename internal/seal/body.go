@@ -80,7 +80,7 @@ func (t *turnout) Write(p []byte) (int, error) { return t.w.Write(p) }
 // An error that is none of r's wraps ErrBody.
 func (k *Key) OpenBody(ad []byte, r io.Reader) (head []byte, plain io.Reader, err error) {
 	src := &source{r: r}
-	in := bufio.NewReaderSize(src, 1<<16)
+	in := bufio.NewReader(src) // small: age reads past it
 	for last := false; !last; {
 		line, err := in.ReadSlice('\n')
 		if head = append(head, line...); err != nil || len(head) > maxBodyHead {

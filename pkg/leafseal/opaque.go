@@ -47,7 +47,7 @@ func (f *File) EncryptTo(w io.Writer, plain io.Reader) error {
 		return err
 	}
 	body := rest(w)
-	if _, err := io.Copy(body, plain); err != nil {
+	if _, err := io.CopyBuffer(body, struct{ io.Reader }{plain}, make([]byte, 1<<18)); err != nil {
 		return err
 	}
 	return body.Close()
@@ -60,7 +60,7 @@ func (f *File) EncryptTo(w io.Writer, plain io.Reader) error {
 // not be used. The File has no Plaintext and no Bytes. Of o only Name is used;
 // a file that is not opaque is ErrNotEncrypted.
 func OpenStream(src io.Reader, o Options, identities ...age.Identity) (*File, io.Reader, error) {
-	in := bufio.NewReaderSize(src, 1<<16)
+	in := bufio.NewReader(src) // small: age reads past it
 	block, err := readOpaqueBlock(in)
 	if err != nil {
 		return nil, nil, err

@@ -162,7 +162,7 @@ func flagNames(flags []cli.Flag) []string {
 func flagValues(cmd *cli.Command, name string) []string {
 	switch name {
 	case "from":
-		return []string{"sops", "git-crypt"}
+		return []string{"sops", "git-crypt", "dotenvx", "ansible-vault"}
 	case "input":
 		return []string{"yaml", "json", "dotenv", "ini", "binary"}
 	case "as":
@@ -170,6 +170,8 @@ func flagValues(cmd *cli.Command, name string) []string {
 			return []string{"sops"}
 		}
 		return deliver.Notations
+	case "to-format":
+		return deliver.Convertible
 	case "format":
 		return leafseal.Formats()
 	}

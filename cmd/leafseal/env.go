@@ -151,7 +151,11 @@ func (e *env) write(path string, was, data []byte) error {
 		_, err := e.stdout.Write(data)
 		return err
 	}
-	err := atomic.Replace(path, was, data)
+	return unwritten(path, atomic.Replace(path, was, data))
+}
+
+// unwritten names the file where a write found another content.
+func unwritten(path string, err error) error {
 	if errors.Is(err, atomic.ErrChanged) {
 		return fmt.Errorf("%s: %w; nothing was written", path, errChanged)
 	}

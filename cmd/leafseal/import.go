@@ -8,6 +8,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/leafseal/leafseal/internal/atomic"
 	"github.com/leafseal/leafseal/internal/migrate"
 	"github.com/leafseal/leafseal/pkg/leafseal"
 )
@@ -288,28 +289,57 @@ func ruleText(r leafseal.Rule, sep string) string {
 // newPolicy is a policy that is to be made.
 type newPolicy struct{ path, text string }
 
-// writeTogether writes all files, or puts back what it wrote. A new policy
-// comes first.
-func (e *env) writeTogether(changes []change, policy *newPolicy) error {
+// writeTogether writes all files or none. First all of them are put on the disk
+// beside the old ones: a full disk, or a kill, changes nothing. Then each takes
+// its place; if that fails, or one was changed meanwhile, those before it are
+// put back. A kill among these renames leaves some files of the one tool and
+// some of the other, each of them whole: the same command goes on with the rest.
+func (e *env) writeTogether(changes []change, policy *newPolicy) (err error) {
+	staged := make([]*atomic.Staged, len(changes))
+	done := 0
+	defer func() {
+		if err == nil {
+			return
+		}
+		for _, s := range staged[done:] {
+			if s != nil {
+				s.Discard()
+			}
+		}
+		for _, c := range changes[:done] {
+			if back := e.write(c.path, c.now, c.was); back != nil {
+				e.warn("%s was written before this failed, and could not be put back", c.path)
+			}
+		}
+	}()
+	for i, c := range changes {
+		e.progress("writing", i, len(changes))
+		if c.path == "-" {
+			continue
+		}
+		if staged[i], err = atomic.Stage(c.path, c.was, c.now); err != nil {
+			return unwritten(c.path, err)
+		}
+	}
+	e.progress("", 0, 0)
 	if policy != nil {
-		if err := writePolicy(policy.path, policy.text); err != nil {
+		if err = writePolicy(policy.path, policy.text); err != nil {
 			return err
 		}
 	}
 	for i, c := range changes {
-		err := e.write(c.path, c.was, c.now)
-		if err == nil {
-			continue
+		if c.path == "-" {
+			err = e.write(c.path, c.was, c.now)
+		} else {
+			err = staged[i].Commit()
 		}
-		for _, done := range changes[:i] {
-			if back := e.write(done.path, done.now, done.was); back != nil {
-				e.warn("%s was written before this failed, and could not be put back", done.path)
+		if err != nil {
+			if policy != nil {
+				os.Remove(policy.path)
 			}
+			return unwritten(c.path, err)
 		}
-		if policy != nil {
-			os.Remove(policy.path)
-		}
-		return err
+		done++
 	}
 	return nil
 }

@@ -148,9 +148,5 @@ func (e *env) writeStream(path string, was fs.FileInfo, write func(w io.Writer) 
 	if path == "-" {
 		return write(e.stdout)
 	}
-	err := atomic.ReplaceWith(path, was, write)
-	if errors.Is(err, atomic.ErrChanged) {
-		return fmt.Errorf("%s: %w; nothing was written", path, errChanged)
-	}
-	return err
+	return unwritten(path, atomic.ReplaceWith(path, was, write))
 }

@@ -19,17 +19,24 @@ var ErrChanged = errors.New("the file was changed meanwhile")
 // links to it, and makes new files 0600. After an error the old file stands
 // as it was, or, if only the last sync of the folder failed, the new one.
 func Replace(path string, was, data []byte) error {
-	same := func(target string) error {
+	return replace(path, was != nil, holds(was), writes(data))
+}
+
+func holds(was []byte) func(target string) error {
+	return func(target string) error {
 		now, err := os.ReadFile(target)
 		if err == nil && (was == nil || !bytes.Equal(now, was)) {
 			err = ErrChanged
 		}
 		return err
 	}
-	return replace(path, was != nil, same, func(w io.Writer) error {
+}
+
+func writes(data []byte) func(w io.Writer) error {
+	return func(w io.Writer) error {
 		_, err := w.Write(data)
 		return err
-	})
+	}
 }
 
 // ReplaceWith is Replace for a file of any size: write writes it, and whether
@@ -49,18 +56,39 @@ func ReplaceWith(path string, was fs.FileInfo, write func(w io.Writer) error) er
 	})
 }
 
-func replace(path string, exists bool, same func(target string) error, write func(w io.Writer) error) (err error) {
+func replace(path string, exists bool, same func(target string) error, write func(w io.Writer) error) error {
+	s, err := stage(path, exists, same, write)
+	if err != nil {
+		return err
+	}
+	return s.Commit()
+}
+
+// Staged is a new content on the disk beside the file that it is to replace.
+type Staged struct {
+	tmp, target string
+	exists      bool
+	same        func(target string) error
+}
+
+// Stage does all of Replace but the last step, so that several files can be
+// replaced once there is room for all of them. Commit or Discard ends it; a
+// process that is killed before leaves a file .leafseal-*.tmp behind.
+func Stage(path string, was, data []byte) (*Staged, error) {
+	return stage(path, was != nil, holds(was), writes(data))
+}
+
+func stage(path string, exists bool, same func(target string) error, write func(w io.Writer) error) (s *Staged, err error) {
 	target, err := follow(path)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if _, err := check(target, exists, same); err != nil {
-		return err
+		return nil, err
 	}
-	dir := filepath.Dir(target)
-	tmp, err := os.CreateTemp(dir, ".leafseal-*.tmp") // 0600
+	tmp, err := os.CreateTemp(filepath.Dir(target), ".leafseal-*.tmp") // 0600
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer func() {
 		if err != nil {
@@ -69,31 +97,42 @@ func replace(path string, exists bool, same func(target string) error, write fun
 		}
 	}()
 	if err := write(tmp); err != nil {
-		return err
+		return nil, err
 	}
+	mode, err := check(target, exists, same)
+	if err != nil {
+		return nil, err
+	}
+	if err := keep(tmp, target, mode); err != nil {
+		return nil, err
+	}
+	if err := tmp.Sync(); err != nil {
+		return nil, err
+	}
+	return &Staged{tmp.Name(), target, exists, same}, tmp.Close()
+}
+
+// Commit puts the new content in its place.
+func (s *Staged) Commit() error {
+	dir := filepath.Dir(s.target)
 	unlock, err := lock(dir)
 	if err != nil {
+		s.Discard()
 		return err
 	}
 	defer unlock()
-	mode, err := check(target, exists, same)
+	if _, err = check(s.target, s.exists, s.same); err == nil {
+		err = os.Rename(s.tmp, s.target)
+	}
 	if err != nil {
-		return err
-	}
-	if err := keep(tmp, target, mode); err != nil {
-		return err
-	}
-	if err := tmp.Sync(); err != nil {
-		return err
-	}
-	if err := tmp.Close(); err != nil {
-		return err
-	}
-	if err := os.Rename(tmp.Name(), target); err != nil {
+		s.Discard()
 		return err
 	}
 	return syncDir(dir)
 }
+
+// Discard removes the new content.
+func (s *Staged) Discard() { os.Remove(s.tmp) }
 
 // follow resolves symbolic links, and lets a file be made where there is none.
 func follow(path string) (string, error) {

@@ -46,15 +46,7 @@ func (e *env) vaultPassword(keyFile string) ([]byte, error) {
 	if info, err := os.Stat(keyFile); err == nil && keyFile != "-" && info.Mode().IsRegular() && info.Mode()&0o111 != 0 {
 		return nil, &leafseal.Error{File: keyFile, Err: errors.New("ansible would run this file to get the password, and leafseal runs none"), Hint: fmt.Sprintf("send what it prints to --key -, or, if it holds the password: chmod a-x %s", keyFile)}
 	}
-	text, err := e.read(keyFile)
-	if err != nil {
-		return nil, err
-	}
-	password, err := migrate.AnsiblePassword(text)
-	if err != nil {
-		return nil, foreignError(keyFile, err)
-	}
-	return password, nil
+	return foreignKey(e, keyFile, migrate.AnsiblePassword)
 }
 
 // warnAnsible says what no longer works.

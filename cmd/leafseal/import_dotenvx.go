@@ -39,15 +39,7 @@ func (e *env) dotenvxKeys(keyFile, path string, src []byte) ([]migrate.DotenvxKe
 			return nil, usagef("%s needs its private key: --key %s, or $%s", path, dotenvxKeys, name)
 		}
 	}
-	text, err := e.read(keyFile)
-	if err != nil {
-		return nil, err
-	}
-	keys, err := migrate.ReadDotenvxKeys(text)
-	if err != nil {
-		return nil, foreignError(keyFile, err)
-	}
-	return keys, nil
+	return foreignKey(e, keyFile, migrate.ReadDotenvxKeys)
 }
 
 // warnDotenvx says what is left to do once no file is dotenvx's any more.

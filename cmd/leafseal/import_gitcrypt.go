@@ -23,15 +23,7 @@ func (e *env) gitCryptKey(path string) (*migrate.GitCryptKeys, error) {
 			return nil, usagef("--from git-crypt needs --key FILE, which git-crypt export-key writes")
 		}
 	}
-	src, err := e.read(path)
-	if err != nil {
-		return nil, err
-	}
-	key, err := migrate.ReadGitCryptKey(src)
-	if err != nil {
-		return nil, foreignError(path, err)
-	}
-	return key, nil
+	return foreignKey(e, path, migrate.ReadGitCryptKey)
 }
 
 // gitCryptTool reads files of git-crypt.

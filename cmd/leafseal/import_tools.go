@@ -72,6 +72,18 @@ func (e *env) openForeign(path string, src []byte, tools []foreignTool) (*import
 	return nil, &leafseal.Error{File: path, Err: not, Hint: "leafseal encrypt seals plain text"}
 }
 
+// foreignKey reads another tool's key from a file.
+func foreignKey[T any](e *env, path string, parse func(src []byte) (T, error)) (key T, err error) {
+	src, err := e.read(path)
+	if err != nil {
+		return key, err
+	}
+	if key, err = parse(src); err != nil {
+		return key, foreignError(path, err)
+	}
+	return key, nil
+}
+
 // progress shows how far a long run is: on a terminal that takes escapes, and
 // only after a second; n of 0 ends it.
 func (e *env) progress(what string, i, n int) {

@@ -50,7 +50,7 @@ func (l *envLab) run(args ...string) []byte {
 	l.t.Helper()
 	cmd := exec.Command(l.program, args...)
 	cmd.Dir = l.dir
-	cmd.Env = []string{"HOME=" + l.dir, "PATH=" + os.Getenv("PATH"), "FOO=foo"}
+	cmd.Env = []string{"HOME=" + l.dir, "PATH=" + os.Getenv("PATH"), "FOO=foo", "DOTENVX_NO_ARMOR=true"} // it calls nobody
 	var errs bytes.Buffer
 	cmd.Stderr = &errs
 	out, err := cmd.Output()

@@ -252,7 +252,6 @@ func (w *watch) wait() {
 var (
 	traceLine = regexp.MustCompile(`^(\d+) +(\w+)\((.*)$`)
 	tracePath = regexp.MustCompile(`^(?:\d+|AT_FDCWD)<((?:[^>\\]|\\.)*)>`)
-	intoFile  = regexp.MustCompile(`^\d+<(?:[^>\\]|\\.)*>`)
 )
 
 // leaks returns the system calls that put the sentinel, or data that strace

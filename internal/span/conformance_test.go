@@ -8,9 +8,12 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
+	"github.com/tailscale/hujson"
 	"gopkg.in/yaml.v3"
 )
 
@@ -102,6 +105,13 @@ func libraryAccepts(f *Format, src []byte) bool {
 	case &JSON:
 		src = bytes.TrimLeft(bytes.TrimPrefix(src, []byte(bom)), " \t\r\n")
 		return json.Valid(src) && (src[0] == '{' || src[0] == '[')
+	case &JSONC:
+		v, err := hujson.Parse(slices.Concat(bytes.TrimPrefix(src, []byte(bom)), []byte("\n"))) // it wants one behind a last comment
+		if err != nil {
+			return false
+		}
+		kind := v.Value.Kind()
+		return kind == '{' || kind == '['
 	case &TOML:
 		_, err := treeTOML(src)
 		return err == nil
@@ -164,6 +174,13 @@ func shape(f *Format, src []byte) string {
 		dec := json.NewDecoder(bytes.NewReader(bytes.TrimPrefix(src, []byte(bom))))
 		dec.UseNumber()
 		jsonShape(&b, dec)
+	case &JSONC:
+		std, err := hujson.Standardize(slices.Concat(bytes.TrimPrefix(src, []byte(bom)), []byte("\n")))
+		own, err2 := StandardJSON(src)
+		if own = bytes.TrimPrefix(own, []byte(bom)); err != nil || err2 != nil || !json.Valid(own) || !bytes.Equal(bytes.Join(bytes.Fields(std), nil), bytes.Join(bytes.Fields(own), nil)) {
+			return fmt.Sprint(err, err2, " not the same JSON")
+		}
+		return shape(&JSON, std)
 	case &TOML:
 		tree, err := treeTOML(src)
 		fmt.Fprint(&b, tomlShape(tree), err)
@@ -280,6 +297,40 @@ func FuzzDotenv(f *testing.F) {
 	})
 }
 
+func FuzzJSONC(f *testing.F) {
+	seeds(f, &JSONC, append(jsoncSeeds, jsonSeeds...)...)
+	f.Fuzz(func(t *testing.T, src []byte) {
+		accepted := checkLaws(t, &JSONC, src)
+		if _, err := JSON.Find(src); err == nil && !accepted {
+			t.Fatalf("valid JSON is refused: %q", src)
+		}
+		if !accepted {
+			_, err := JSONC.Find(src)
+			if libraryAccepts(&JSONC, src) && utf8.Valid(src) && !strings.Contains(err.Error(), "reserved") && !strings.Contains(err.Error(), "nested") && !strings.Contains(err.Error(), "carriage return") {
+				t.Fatalf("refused: %v\n%q", err, src)
+			}
+			return
+		}
+		if !libraryAccepts(&JSONC, src) && utf8.Valid(src) {
+			t.Fatalf("accepted: %q", src)
+		}
+		if std, err := StandardJSON(src); err != nil || !json.Valid(bytes.TrimPrefix(std, []byte(bom))) {
+			t.Fatalf("%q became %q, %v", src, std, err)
+		}
+		blockLaw(t, &JSONC, src)
+	})
+}
+
+func FuzzINI(f *testing.F) {
+	seeds(f, &INI, iniSeeds...)
+	f.Fuzz(func(t *testing.T, src []byte) {
+		if checkLaws(t, &INI, src) {
+			blockLaw(t, &INI, src)
+			onlyTokens(t, src)
+		}
+	})
+}
+
 // FuzzDetach: nothing that is read as a block makes trouble.
 func FuzzDetach(f *testing.F) {
 	for _, s := range []string{"", "# leafseal:begin v1\n# leafseal:end\n", "a\r\n# leafseal:begin v1\r\n# x\r\n# leafseal:end\r\n", "# leafseal:end", `{"leafseal": ["v1"]}`, `[1, {"leafseal": ["v1"]}]`, `{"leafseal": [`, `{"a":{"leafseal": ["v1"]}}`} {
@@ -302,7 +353,7 @@ func TestDepth(t *testing.T) {
 	for _, c := range []struct {
 		f           *Format
 		open, close string
-	}{{&JSON, "[", "]"}, {&JSON, `{"a":`, "}"}, {&YAML, "[", "]"}, {&YAML, "{a: ", "}"}, {&YAML, "- ", ""}, {&YAML, "? ", ""}, {&TOML, "[", "]"}, {&TOML, "a=[", "]"}, {&TOML, "{a=", "}"}, {&TOML, "a.", ""}} {
+	}{{&JSON, "[", "]"}, {&JSON, `{"a":`, "}"}, {&YAML, "[", "]"}, {&YAML, "{a: ", "}"}, {&YAML, "- ", ""}, {&YAML, "? ", ""}, {&TOML, "[", "]"}, {&TOML, "a=[", "]"}, {&TOML, "{a=", "}"}, {&TOML, "a.", ""}, {&JSONC, "[/**/", "]"}, {&JSONC, `{"a":`, "}"}} {
 		for _, n := range []int{MaxDepth + 2, 20000, 200000} {
 			src := deep(c.open, c.close, n)
 			if c.open == `{"a":` {
@@ -316,7 +367,7 @@ func TestDepth(t *testing.T) {
 			}
 		}
 	}
-	for _, f := range []*Format{&JSON, &YAML} {
+	for _, f := range []*Format{&JSON, &JSONC, &YAML} {
 		if !checkLaws(t, f, deep("[", "]", 500)) {
 			t.Errorf("%s: 500 levels are refused", f.Name)
 		}
@@ -325,17 +376,18 @@ func TestDepth(t *testing.T) {
 
 func benchmarkFind(b *testing.B, f *Format, line string) {
 	var src bytes.Buffer
-	if f == &JSON {
+	json := f == &JSON || f == &JSONC
+	if json {
 		src.WriteString("{")
 	}
 	const n = 100_000
 	for i := range n {
 		fmt.Fprintf(&src, line, i)
-		if f == &JSON && i < n-1 {
+		if json && i < n-1 {
 			src.WriteString(",\n")
 		}
 	}
-	if f == &JSON {
+	if json {
 		src.WriteString("}")
 	}
 	b.SetBytes(int64(src.Len()))
@@ -351,3 +403,5 @@ func BenchmarkYAMLFind(b *testing.B)   { benchmarkFind(b, &YAML, "key%d: some va
 func BenchmarkJSONFind(b *testing.B)   { benchmarkFind(b, &JSON, "\"key%d\": \"some value\"") }
 func BenchmarkTOMLFind(b *testing.B)   { benchmarkFind(b, &TOML, "key%d = \"some value\"\n") }
 func BenchmarkDotenvFind(b *testing.B) { benchmarkFind(b, &Dotenv, "KEY%d=some value\n") }
+func BenchmarkINIFind(b *testing.B)    { benchmarkFind(b, &INI, "key%d = some value\n") }
+func BenchmarkJSONCFind(b *testing.B)  { benchmarkFind(b, &JSONC, "\"key%d\": \"some value\"") }

@@ -3,6 +3,7 @@ package span
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -17,8 +18,23 @@ var JSON = Format{
 	Quote:  quoteJSON,
 	Insert: insertJSON,
 	Delete: deleteJSON,
-	Attach: attachJSON,
-	Detach: detachJSON,
+	Attach: strictJSON.attach,
+	Detach: strictJSON.detach,
+}
+
+// jsonKind is which JSON is meant: its scanners are made by it.
+type jsonKind struct{ comments bool } // and trailing commas
+
+var strictJSON, withComments = jsonKind{}, jsonKind{comments: true}
+
+// scan returns a scanner in front of the document.
+func (k jsonKind) scan(src []byte) *jsonScan {
+	s := &jsonScan{src: src, kind: k}
+	if bytes.HasPrefix(src, []byte(bom)) {
+		s.pos = len(bom)
+	}
+	s.blank()
+	return s
 }
 
 const (
@@ -35,20 +51,26 @@ type jsonLevel struct {
 // jsonScan walks over a document without recursion.
 type jsonScan struct {
 	src    []byte
+	kind   jsonKind
 	pos    int
 	levels []jsonLevel
 	path   []Step
 	lists  int  // levels that are lists
 	starts bool // an element of an outermost list began, its first value did not
 	spans  []Span
+	err    error // in white space
+	root   jsonRoot
+
+	withBlock bool     // a member "leafseal" is a block
+	block     int      // where the last such member begins; 0 if there is none
+	extra     [][2]int // comments and trailing commas
 }
 
-func findJSON(src []byte) ([]Span, error) {
-	s := &jsonScan{src: src, spans: make([]Span, 0, bytes.Count(src, []byte{','})+1)}
-	if bytes.HasPrefix(src, []byte(bom)) {
-		s.pos = len(bom)
-	}
-	s.blank()
+func findJSON(src []byte) ([]Span, error) { return strictJSON.find(src) }
+
+func (k jsonKind) find(src []byte) ([]Span, error) {
+	s := k.scan(src)
+	s.spans = slices.Grow(s.spans, bytes.Count(src, []byte{','})+1)
 	if c := s.peek(); c != '{' && c != '[' {
 		if s.pos == len(src) {
 			return nil, errorAt(s.pos, "the document is empty")
@@ -76,6 +98,10 @@ func (s *jsonScan) blank() {
 		switch s.src[s.pos] {
 		case ' ', '\t', '\n', '\r':
 			s.pos++
+		case '/':
+			if !s.kind.comments || !s.comment() {
+				return
+			}
 		default:
 			return
 		}
@@ -83,15 +109,22 @@ func (s *jsonScan) blank() {
 }
 
 func (s *jsonScan) document() error {
+	s.root = jsonRoot{list: s.peek() == '[', open: s.pos + 1, last: s.pos + 1}
 	if err := s.value(); err != nil {
 		return err
 	}
-	for len(s.levels) > 0 {
+	for len(s.levels) > 0 && s.err == nil {
 		if err := s.next(); err != nil {
 			return err
 		}
 	}
-	if s.blank(); s.pos < len(s.src) {
+	if s.err != nil {
+		return s.err
+	}
+	if s.blank(); s.err != nil {
+		return s.err
+	}
+	if s.pos < len(s.src) {
 		return s.unexpected("nothing may follow the document")
 	}
 	return nil
@@ -105,17 +138,26 @@ func (s *jsonScan) next() error {
 		closer = ']'
 	}
 	s.blank()
-	if s.peek() == closer && s.pos < len(s.src) {
+	comma := -1
+	if top.n > 0 && s.peek() == ',' {
+		comma = s.pos
+		s.pos++
+		s.blank()
+	}
+	if s.peek() == closer && s.pos < len(s.src) && (comma < 0 || s.kind.comments) {
+		if comma >= 0 {
+			s.extra = append(s.extra, [2]int{comma, comma + 1})
+		}
+		s.root.end = s.pos
 		s.pos++
 		s.leave()
 		return nil
 	}
-	if top.n > 0 {
-		if s.peek() != ',' {
-			return s.unexpected(fmt.Sprintf("expected a comma or %q", closer))
-		}
-		s.pos++
-		s.blank()
+	if top.n > 0 && comma < 0 {
+		return s.unexpected(fmt.Sprintf("expected a comma or %q", closer))
+	}
+	if len(s.levels) == 1 && top.n == 0 {
+		s.root.first = s.pos
 	}
 	if top.list {
 		s.path[len(s.path)-1].Index = top.n
@@ -136,7 +178,9 @@ func (s *jsonScan) key() error {
 		return err
 	}
 	key := unquoteJSON(s.src[start:s.pos], true)
-	if len(s.levels) == 1 && key == blockMember {
+	if s.withBlock && key == blockMember && (len(s.levels) == 1 || len(s.levels) == 2 && s.root.list) {
+		s.block = start
+	} else if len(s.levels) == 1 && key == blockMember {
 		return errorAt(start, "the key %q at the root is reserved for the leafseal block", blockMember)
 	}
 	s.path[len(s.path)-1] = Step{Kind: "str", Key: key}
@@ -155,9 +199,11 @@ func (s *jsonScan) value() error {
 	start := s.pos
 	if c := s.peek(); c == '{' || c == '[' {
 		s.pos++
+		n := len(s.spans)
 		s.blank()
 		if s.peek() == c+2 && len(s.levels) > 0 { // '{'+2 is '}', '['+2 is ']'
 			s.pos++
+			s.spans = s.spans[:n] // comments in it are part of it
 			s.add(start)
 			return nil
 		}
@@ -191,6 +237,14 @@ func (s *jsonScan) leave() {
 	}
 	s.levels = s.levels[:len(s.levels)-1]
 	s.path = s.path[:len(s.path)-1]
+	s.valueEnds()
+}
+
+// valueEnds notes where the root's last value ends.
+func (s *jsonScan) valueEnds() {
+	if len(s.levels) == 1 {
+		s.root.last = s.pos
+	}
 }
 
 func (s *jsonScan) add(start int) {
@@ -198,6 +252,7 @@ func (s *jsonScan) add(start int) {
 	copy(path, s.path)
 	s.spans = append(s.spans, Span{Start: start, End: s.pos, Kind: Value, Path: path, Starts: s.starts, Open: `"`, Close: `"`})
 	s.starts = false
+	s.valueEnds()
 }
 
 func (s *jsonScan) scalar() error {
@@ -217,14 +272,22 @@ func (s *jsonScan) scalar() error {
 }
 
 func (s *jsonScan) unexpected(msg string) error {
+	if s.err != nil {
+		return s.err
+	}
 	e := errorAt(s.pos, "not valid JSON: %s", msg)
 	switch {
 	case s.pos == len(s.src):
 		e.Msg += ", but the file ends"
-	case s.peek() == '/' || s.peek() == '#':
+	case s.peek() == '/' && !s.kind.comments:
+		e.Hint = "JSON has no comments; for programs that take them: --format jsonc"
+	case s.peek() == '#':
 		e.Hint = "JSON has no comments"
 	case s.pos > 0 && (s.peek() == '}' || s.peek() == ']'):
 		e.Hint = "is there a comma too many before it?"
+		if !s.kind.comments {
+			e.Hint += " For programs that take it: --format jsonc"
+		}
 	}
 	return e
 }

@@ -2,34 +2,35 @@ package span
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 )
 
 // Changes of a JSON document: the block as its last member, and members put
 // in and taken out. Layout is copied from what stands around.
 
-// jsonRoot is what attachJSON needs to know of a root object or array.
+// jsonRoot is what the block needs to know of a root object or array.
 type jsonRoot struct {
-	list bool
-	open int    // offset behind the opening bracket
-	last int    // offset behind the last member; open if there is none
-	end  int    // offset of the closing bracket
-	ws   string // white space in front of the first member
+	list  bool
+	open  int // offset behind the opening bracket
+	first int // offset of the first member
+	last  int // offset behind the last member; open if there is none
+	end   int // offset of the closing bracket
 }
 
-func rootJSON(src []byte) (jsonRoot, error) {
-	s := &jsonScan{src: src}
-	if bytes.HasPrefix(src, []byte(bom)) {
-		s.pos = len(bom)
-	}
-	s.blank()
+func (k jsonKind) root(src []byte) (jsonRoot, error) {
+	s := k.scan(src)
 	if c := s.peek(); c != '{' && c != '[' {
 		return jsonRoot{}, errorAt(s.pos, "the root must be an object or an array")
+	}
+	if k.comments { // the end of the last member can only be known from the front
+		err := s.document()
+		return s.root, err
 	}
 	r := jsonRoot{list: s.peek() == '[', open: s.pos + 1}
 	s.pos++
 	s.blank()
-	r.ws = string(src[r.open:s.pos])
+	r.first = s.pos
 	r.end = len(bytes.TrimRight(src, " \t\r\n")) - 1
 	if r.end < r.open || src[r.end] != "}]"[b2i(r.list)] {
 		return r, errorAt(len(src), "the root is not closed")
@@ -45,11 +46,12 @@ func b2i(b bool) int {
 	return 0
 }
 
-// attachJSON carries the lines as one last member "leafseal" of a root
-// object, or one last element {"leafseal": […]} of a root array. Its layout
-// follows from body alone.
-func attachJSON(body []byte, lines []string) ([]byte, error) {
-	r, err := rootJSON(body)
+// attach carries the lines as one last member "leafseal" of a root object, or
+// one last element {"leafseal": […]} of a root array, directly behind the last
+// value: a comma and comments that follow that stay behind the block. Its
+// layout follows from body alone.
+func (k jsonKind) attach(body []byte, lines []string) ([]byte, error) {
+	r, err := k.root(body)
 	if err != nil {
 		return nil, err
 	}
@@ -59,9 +61,11 @@ func attachJSON(body []byte, lines []string) ([]byte, error) {
 		b = append(b, ',')
 	}
 	eol, unit := "", ""
-	if i := strings.LastIndexByte(r.ws, '\n'); i >= 0 && !empty && bytes.IndexByte(body[r.last:r.end], '\n') >= 0 {
-		eol = lineBreak(body) + strings.TrimLeft(r.ws[i+1:], "\r")
-		unit = strings.TrimLeft(r.ws[i+1:], "\r")
+	if i := bytes.LastIndexByte(body[r.open:max(r.open, r.first)], '\n'); i >= 0 && !empty && bytes.IndexByte(body[r.last:r.end], '\n') >= 0 {
+		line := body[r.open+i+1 : r.first]
+		line = line[:len(line)-len(bytes.TrimLeft(line, " \t\r"))] // in front of a comment
+		unit = strings.TrimLeft(string(line), "\r")
+		eol = lineBreak(body) + unit
 		if unit == "" {
 			unit = "  "
 		}
@@ -92,14 +96,22 @@ func attachJSON(body []byte, lines []string) ([]byte, error) {
 	return append(append(append(out, body[:r.last]...), b...), body[r.last:]...), nil
 }
 
-// detachJSON finds the last member "leafseal" if it is a list of strings in
-// the place where attachJSON writes it.
-func detachJSON(src []byte) (body []byte, lines []string, ok bool) {
+// detach finds the last member "leafseal" if it is a list of strings in the
+// place where attach writes it.
+func (k jsonKind) detach(src []byte) (body []byte, lines []string, ok bool) {
 	at := bytes.LastIndex(src, []byte(`"`+blockMember+`"`))
-	if at < 0 {
+	if k.comments && at >= 0 { // that may stand in a comment
+		s := k.scan(src)
+		s.withBlock = true
+		if s.document() != nil {
+			return src, nil, false
+		}
+		at = s.block
+	}
+	if at <= 0 {
 		return src, nil, false
 	}
-	s := &jsonScan{src: src, pos: at + len(blockMember) + 2}
+	s := &jsonScan{src: src, kind: k, pos: at + len(blockMember) + 2}
 	s.blank()
 	if s.peek() != ':' {
 		return src, nil, false
@@ -112,14 +124,15 @@ func detachJSON(src []byte) (body []byte, lines []string, ok bool) {
 	}
 	start, stop := at, s.pos
 	before := bytes.TrimRight(src[:at], " \t\r\n")
-	s.blank()
+	s.comma()
 	if s.peek() != '}' {
 		return src, nil, false
 	}
 	s.pos++
-	s.blank()
+	closed := s.pos
+	s.comma()
 	if s.peek() == ']' && bytes.HasSuffix(before, []byte("{")) { // {"leafseal": […]} in an array
-		start, stop = len(before)-1, bytes.IndexByte(src[stop:], '}')+stop+1
+		start, stop = len(before)-1, closed
 		before = bytes.TrimRight(src[:start], " \t\r\n")
 		s.pos++
 		s.blank()
@@ -136,6 +149,14 @@ func detachJSON(src []byte) (body []byte, lines []string, ok bool) {
 	}
 	body = make([]byte, 0, len(src)-(stop-start))
 	return append(append(body, src[:start]...), src[stop:]...), lines, true
+}
+
+// comma passes white space, with the comma that may be in it.
+func (s *jsonScan) comma() {
+	if s.blank(); s.kind.comments && s.peek() == ',' {
+		s.pos++
+		s.blank()
+	}
 }
 
 // strings reads an array of strings.
@@ -175,14 +196,8 @@ type jsonMember struct {
 	value jsonNode
 }
 
-// treeJSON reads the tree of a document that findJSON accepts.
-func treeJSON(src []byte) jsonNode {
-	s := &jsonScan{src: src}
-	if bytes.HasPrefix(src, []byte(bom)) {
-		s.pos = len(bom)
-	}
-	return s.node()
-}
+// tree reads the tree of a document that find accepts.
+func (k jsonKind) tree(src []byte) jsonNode { return k.scan(src).node() }
 
 func (s *jsonScan) node() jsonNode {
 	s.blank()
@@ -196,7 +211,9 @@ func (s *jsonScan) node() jsonNode {
 	for s.blank(); s.peek() != n.kind+2; s.blank() {
 		if s.peek() == ',' {
 			s.pos++
-			s.blank()
+			if s.blank(); s.peek() == n.kind+2 {
+				break
+			}
 		}
 		m := jsonMember{start: s.pos}
 		if n.kind == '{' {
@@ -241,10 +258,14 @@ func (n *jsonNode) find(step Step) (int, error) {
 }
 
 func insertJSON(src []byte, _ int, path []Step, text string) ([]byte, error) {
-	if _, err := findJSON(src); err != nil {
+	return strictJSON.insert(src, path, text)
+}
+
+func (k jsonKind) insert(src []byte, path []Step, text string) ([]byte, error) {
+	if _, err := k.find(src); err != nil {
 		return nil, err
 	}
-	n := treeJSON(src)
+	n := k.tree(src)
 	for i, step := range path {
 		at, err := n.find(step)
 		if err != nil {
@@ -256,8 +277,8 @@ func insertJSON(src []byte, _ int, path []Step, text string) ([]byte, error) {
 		}
 		unit := indentUnit(src)
 		member := nestJSON(path[i:], text, lineIndent(src, n.start)+unit, unit, lineBreak(src), multiline(src, &n))
-		out := n.with(src, member, unit)
-		_, err = findJSON(out)
+		out := n.with(k, src, member, unit)
+		_, err = k.find(out)
 		return out, err
 	}
 	return nil, errorAt(n.start, "there is a value already")
@@ -287,28 +308,37 @@ func nestJSON(path []Step, text, indent, unit, eol string, multi bool) []byte {
 	return append(b, brackets[1])
 }
 
-// with returns src with a member put behind the last of n.
-func (n *jsonNode) with(src, member []byte, unit string) []byte {
-	var b []byte
-	at := n.start + 1
+// with returns src with a member put behind the last of n, and behind what
+// comments on that on the same line.
+func (n *jsonNode) with(k jsonKind, src, member []byte, unit string) []byte {
 	eol, indent := lineBreak(src), lineIndent(src, n.start)
-	switch {
-	case len(n.members) > 0:
-		at = n.members[len(n.members)-1].value.end
-		b = append(b, ',')
-		if multiline(src, n) {
-			b = append(append(b, eol...), indent+unit...)
-		} else {
-			b = append(b, ' ')
+	if len(n.members) == 0 {
+		at := n.start + 1
+		if !multiline(src, n) {
+			return slices.Concat(src[:at], member, src[at:])
 		}
-		b = append(b, member...)
-	case multiline(src, n):
-		b = append(append(append(append(b, eol...), indent+unit...), member...), eol+indent...)
-		return append(append(append([]byte(nil), src[:at]...), b...), src[n.end-1:]...)
-	default:
-		b = member
+		rest := src[at:]
+		if len(bytes.TrimSpace(src[at:n.end-1])) == 0 {
+			rest = append([]byte(eol+indent), src[n.end-1:]...)
+		}
+		return slices.Concat(src[:at], []byte(eol+indent+unit), member, rest)
 	}
-	return append(append(append([]byte(nil), src[:at]...), b...), src[at:]...)
+	sep := " "
+	last := n.members[len(n.members)-1].value.end
+	comma, _ := k.comma(src, last, n.end-1)
+	at := max(last, comma+1)
+	if end := lineEnd(src, at); multiline(src, n) && end < n.end-1 { // behind comments on the line
+		if _, comments := k.comma(src, at, end); comments {
+			at = trimBlanks(src, at, end)
+		}
+	}
+	if multiline(src, n) {
+		sep = eol + indent + unit
+	}
+	if comma >= 0 {
+		return slices.Concat(src[:at], []byte(sep), member, []byte(","), src[at:])
+	}
+	return slices.Concat(src[:last], []byte(","), src[last:at], []byte(sep), member, src[at:])
 }
 
 // multiline reports whether n's members stand on lines of their own; for an
@@ -336,11 +366,13 @@ func indentUnit(src []byte) string {
 	return "  "
 }
 
-func deleteJSON(src []byte, _ int, path []Step) ([]byte, error) {
-	if _, err := findJSON(src); err != nil {
+func deleteJSON(src []byte, _ int, path []Step) ([]byte, error) { return strictJSON.remove(src, path) }
+
+func (k jsonKind) remove(src []byte, path []Step) ([]byte, error) {
+	if _, err := k.find(src); err != nil {
 		return nil, err
 	}
-	n := treeJSON(src)
+	n := k.tree(src)
 	for i, step := range path {
 		at, err := n.find(step)
 		if err != nil {
@@ -349,20 +381,25 @@ func deleteJSON(src []byte, _ int, path []Step) ([]byte, error) {
 		if at < 0 {
 			return nil, errorAt(n.start, "there is no such value")
 		}
-		if i < len(path)-1 {
-			n = n.members[at].value
-			continue
+		if i == len(path)-1 {
+			return n.without(k, src, at), nil
 		}
-		from, to := n.members[at].start, n.members[at].value.end
-		switch {
-		case at > 0: // with the comma in front
-			from = n.members[at-1].value.end
-		case len(n.members) > 1: // with the comma behind
-			to = n.members[1].start
-		default:
-			from, to = n.start+1, n.end-1
-		}
-		return append(append([]byte(nil), src[:from]...), src[to:]...), nil
+		n = n.members[at].value
 	}
 	return nil, errorAt(0, "there is no such value")
+}
+
+// cut returns src without member i of n, and without the white space and the
+// comma beside it.
+func (n *jsonNode) cut(src []byte, i int) []byte {
+	from, to := n.members[i].start, n.members[i].value.end
+	switch {
+	case i > 0: // with the comma in front
+		from = n.members[i-1].value.end
+	case len(n.members) > 1: // with the comma behind
+		to = n.members[1].start
+	default:
+		from, to = n.start+1, n.end-1
+	}
+	return slices.Concat(src[:from], src[to:])
 }

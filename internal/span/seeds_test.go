@@ -28,6 +28,22 @@ var dotenvSeeds = []string{
 	"A=\"\n\"\n", "  A=b  \n", "A==b\n", "A=b\\\nc\n", "\xef\xbb\xbfA=b\n", "A=\"x\n", "export A\n", "A-B.c=d\n", "1A=b\n", "=b\n", "A=-----BEGIN X-----\nabc=\n", "A=\"-----BEGIN X-----\nabc=\n-----END X-----\"\n", "A='b'#c\n", "A=b\r\n\r\n#\r\n", "A=\x00",
 }
 
+var iniSeeds = []string{
+	"a=b\n", "a = b", "[s]\na = b ; c\n", "; c\n#\n[s] # c\n\n[t]\n", "a:b\nc: d=e\n", "k\n", "[s]\n= x\nk =\n", "\xef\xbb\xbf[s]\r\na = b\r\n",
+	"s3 =\n  a = 1\n  b = 2\nx = y\n", "a = b\n\n  c\n  ; d\n  e\n  # f\ng = h\n", "a = b \\\n c \\\nd\ne = f\n", "p = C:\\x\\\nq = 1\n", "a = \\\n; c\nx\n",
+	"[remote \"a]\\\"b\"] ; c\n\turl = x\n\tbare\n", "[a]]\nk=v\n", "[ a ]\nk=v\n[a]\nk=w\n", "[]\nk=v\n", "[*.{js,py}]\nindent = 2\n",
+	"a = \"x\ny=z\" ; c\nb = 'q'\n", "a = \"\"\"x\n\"y\"\n\"\"\"\n", "a = \"C:\\d\\\"\nb = 1\n", "a = \"x\n", "a = 'tis\nb = 'x'\n",
+	"//r.org/:_authToken=x\n", "h1 user=a pass=b\n", "a = -----BEGIN X-----\nabc=\n", "a =\n -----BEGIN X-----\n abc=\n -----END X-----\n", "QUJDREVGR0hJSktMTU5PUFFSUw==\n",
+	"server {\n", "}\n", "a b\n", "!includedir /x\n", "[a] b = c\n", "[a\n", "a = b\rc = d\n", "a=\x00", "a = b\n  [c]\n  d = e\n", "k\n  a = b\n", "  a = b\n c = d\n   e = f\n", "=\n", ":x\n",
+	"a = \"b\nc = \"d\n", "a==\n", "a = ;\n", "a = \"\"\nb = \"\"\"\"\"\"\n", "a = b\\", "a = b\\\n\n", "a =\n\n\n  b\n", "a = x\n;\n  y\n;\n",
+}
+
+var jsoncSeeds = []string{
+	"// c\n{}", "{}//", "{}// c", "[1,]", "{\"a\":1,}", "{/*c*/}", "{\"a\":{/* c */}}", "[ // c\n]", "[1, // c\n 2 /* d */, /* e */ ]", "{\"a\" /* b */ : // c\n 1}",
+	"/**/{/***/}/* x **/", "{\n  // c\r\n \"a\": 1 // d\r\n}\r\n", "[1, // c\r2]", "[1 /* c", "[,]", "[1,,]", "{,}", "[1]/", "[1] # c", "[/*\n * c\n */ 1]", "{\"a\": 1 /* , */ , /* , */ }",
+	"{\"a\": 1, // \"leafseal\": [\"v1\"]\n}", "[{\"leafseal\": [\"v1\"],},]", "{\n/* c */ \"a\": 1\n}", "{/*\n*/\"\":0,\n}", "\xef\xbb\xbf// c\n[1]", "[\"//\", \"/*\"]", "[[/* c */], [], {\"b\": [1,],},]",
+}
+
 var tomlSeeds = []string{
 	"", "a=1", "a = 1 # c\n", "\xef\xbb\xbfa = 1\n", "\xef\xbb\xbf", "# c\n#\n#  d\t\n", "a = 1\r\n[b]\r\nc = \"\"\"\r\nx\\\r\n  y\r\n\"\"\"\r\n", "a = 'x'\nb = \"\\\"\\u00e9\\U0001F600\\t\"\n",
 	"a = \"\"\"\nx\\\n\n   y\"\"\"\n", "a = \"\"\"\"x\"\"\"\"\"\n", "a = '''\n'x'''''\n", "a = \"\"\"\"\"\"\n", "a = ''''''", "a = \"\"\"\\\n  \"\"\"\n", "a = \"\"\"\\\\\n\"\"\"\n", "\"a.b\".'c'. d-1 = 1\n", "'' = 1\n", "1.2 = 3\n",

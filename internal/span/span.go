@@ -29,6 +29,7 @@ type Span struct {
 	Path       []Step // decoded keys and list steps from the root; nil for a comment
 	Starts     bool   // the first value span of an element of an outermost list, or a comment
 	Fixed      bool   // never sealed, it is structure: the alias of a YAML merge key
+	Always     bool   // sealed whatever a rule says: readers differ on which keys it holds
 	Open       string // what a token needs in front of it here; part of the span in a sealed document
 	Close      string // what a token needs behind it here; likewise
 	Decoded    string // the value a program sees, where the parser has it anyway; see Format.Text
@@ -103,7 +104,7 @@ func errorAt(offset int, format string, args ...any) *Error {
 }
 
 // Formats are the formats in the order in which their Match is asked.
-var Formats = []*Format{&YAML, &JSON, &Dotenv, &TOML, &Text, &Opaque}
+var Formats = []*Format{&YAML, &JSONC, &JSON, &Dotenv, &TOML, &INI, &Text, &Opaque}
 
 // ByName returns the format of that name, or nil.
 func ByName(name string) *Format {

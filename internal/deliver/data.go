@@ -55,8 +55,16 @@ func load(format string, plain []byte) (*value, error) {
 		d := json.NewDecoder(bytes.NewReader(bytes.TrimPrefix(plain, []byte("\ufeff"))))
 		d.UseNumber()
 		return loadJSON(d, 0)
+	case "jsonc":
+		plain, err := span.StandardJSON(plain)
+		if err != nil {
+			return nil, errors.New("it is not valid JSON")
+		}
+		return load("json", plain)
 	case "dotenv":
 		return loadDotenv(plain)
+	case "ini":
+		return loadINI(plain)
 	case "toml":
 		return loadTOML(plain)
 	}
@@ -87,6 +95,51 @@ func loadDotenv(plain []byte) (*value, error) {
 		v.names, v.items = append(v.names, name), append(v.items, &value{text: t})
 	}
 	return v, nil
+}
+
+// loadINI makes a map of each section. Lines without a key are left out.
+func loadINI(plain []byte) (*value, error) {
+	spans, err := span.INI.Find(plain)
+	if err != nil {
+		return nil, err
+	}
+	root := &value{kind: object}
+	places := map[string]map[string]int{} // of the names in a map, by the map's path
+	for _, s := range spans {
+		if s.Kind != span.Value || s.Path[len(s.Path)-1].Kind == "line" {
+			continue
+		}
+		t, err := span.INI.Text(plain, s)
+		if err != nil {
+			return nil, err
+		}
+		at, path := root, ""
+		for i, step := range s.Path {
+			item := &value{text: t}
+			if i+1 < len(s.Path) {
+				item = &value{kind: object}
+			}
+			names := places[path]
+			if names == nil {
+				names = map[string]int{}
+				places[path] = names
+			}
+			n, again := names[step.Key]
+			switch {
+			case !again:
+				names[step.Key] = len(at.items)
+				at.names, at.items = append(at.names, step.Key), append(at.items, item)
+			case at.items[n].kind != item.kind:
+				return nil, fmt.Errorf("%q is the name of a key and of a section", step.Key)
+			case item.kind == text: // the last one counts
+				at.items[n] = item
+			default:
+				item = at.items[n]
+			}
+			at, path = item, path+strconv.Quote(step.Key)
+		}
+	}
+	return root, nil
 }
 
 func loadTOML(plain []byte) (*value, error) {

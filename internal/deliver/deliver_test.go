@@ -49,6 +49,8 @@ func TestEnviron(t *testing.T) {
 		{"yaml", "x: &x {p: 1, q: 2}\ny: {<<: *x, q: 3}\nz: {<<: [{p: 4}, *x]}\n", "X_P=1 X_Q=2 Y_Q=3 Y_P=1 Z_P=4 Z_Q=2"},
 		{"yaml", "a: !!binary aGk=\nb: 0x10\nc: ~\nd: yes\ne: {}\n", "A=hi B=0x10 C= D=yes"},
 		{"json", `{"a": {"b": [1e3, true, null, "x"]}}`, "A_B_0=1e3 A_B_1=true A_B_2= A_B_3=x"},
+		{"ini", "a=1\n[b]\nc = 'x y'\nflag\nc = z\n[d \"e\"]\nf = g ; h\n", "A=1 B_C=z D_E_F=g ; h"},
+		{"jsonc", "\ufeff{ // c\n\"a\": [1, true,], /* d */ \"b\": \"//x\",}", "A_0=1 A_1=true B=//x"},
 		{"toml", "a.b-c = 0x10\nd = ['x', {e = 1979-05-27 07:32:00Z}]\nf = \"\"\"\n\"y\"\"\"\"\n[[s]]\n[[s]]\ng = true\n[s.h]\ni = {}\nj = [\n]\n", "A_B_C=0x10 D_0=x D_1_E=1979-05-27 07:32:00Z F=\"y\" S_1_G=true"},
 		{"dotenv", "a=1\nexport B.c='2'\na=3\nnothing\n", "a=3 B.c=2"},
 	} {
@@ -70,6 +72,8 @@ func TestEnviron(t *testing.T) {
 		{"yaml", "a: &a [*a]\n", "nested"}, // an anchor in itself
 		{"yaml", "a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c]\ne: &e [*d,*d,*d,*d,*d,*d,*d,*d,*d]\nf: &f [*e,*e,*e,*e,*e,*e,*e,*e,*e]\ng: [*f,*f,*f,*f,*f,*f,*f,*f,*f]\n", "expand"},
 		{"json", `{"a": "\ud800"}`, "surrogate"},
+		{"ini", "[a]\nb = 1\n[a \"b\"]\nc = 2\n", "a key and of a section"},
+		{"jsonc", "{\"a\": 1, // b", "not valid JSON"},
 		{"text", "SECRET", "no values"},
 		{"toml", "a = 'SECRET", "no end"},
 		{"toml", "a.b = 'SECRET'\na_b = 'SECRET'\n", "would both be"},

@@ -1,7 +1,7 @@
 /*
-Package leafseal encrypts the values of YAML, JSON, TOML and dotenv files to the
-age keys of the people and machines that may read them, and leaves the rest of the
-file as it is: keys, layout, comments' marks and line breaks stay in plain
+Package leafseal encrypts the values of YAML, JSON, TOML, dotenv and INI files to
+the age keys of the people and machines that may read them, and leaves the rest of
+the file as it is: keys, layout, comments' marks and line breaks stay in plain
 sight, and decrypting gives back every byte.
 
 # Using it
@@ -148,7 +148,8 @@ Seal. HMAC-SHA256(seal subkey, [all block lines above the seal] ‖ end), where
 the lines are one list of byte strings; with a "whole" line followed by one more
 byte string, the body.
 
-Carriage. In YAML, TOML, dotenv and text the block stands at the end of the file:
+Carriage. In YAML, TOML, dotenv, INI and text the block stands at the end of the
+file (with ";" for "#" in INI):
 
 	# leafseal:begin v1 yaml
 	# id …
@@ -156,9 +157,11 @@ Carriage. In YAML, TOML, dotenv and text the block stands at the end of the file
 
 Each line ends in LF, or in CRLF if the first line break of the body is CRLF. If
 the body does not end in LF, a line break of the same kind is put in front of the
-block and the line "no-newline" says so. In JSON the block is one last member
-"leafseal" of a root object, or one last element {"leafseal": […]} of a root
-array: an array of strings, the begin line first, without begin and end marks.
+block and the line "no-newline" says so. In JSON, with comments or without, the
+block is one last member "leafseal" of a root object, or one last element
+{"leafseal": […]} of a root array: an array of strings, the begin line first,
+without begin and end marks. It stands directly behind the last value of the
+root, in front of a comma and comments that follow that.
 The layout of both is a function of the body; a reader attaches the block again
 and compares all bytes. The last block of a file counts; nothing may follow it.
 
@@ -182,6 +185,72 @@ keys in one map are refused.
 RFC 8259 with an object or an array at the root; KIND is "str". Repeated keys
 are allowed. An empty object or array at the root is structure, not a value. The
 root member "leafseal" is reserved.
+
+# JSON with comments
+
+The format "jsonc": JSON with JavaScript's two kinds of comments wherever white
+space may stand, and with a comma behind the last member or element. The text of
+a comment is what is between its marks, without blanks at both ends, and without
+line breaks there in the kind that has an end mark. In the other kind, which ends
+with its line, a CR that is not in front of LF is refused: it ends such a comment
+for some programs. Comments inside an empty object or array that is a value are part of
+its source text.
+
+# INI
+
+A line ends in LF or CRLF; other CRs and zero bytes are refused. A byte order
+mark in front is no part of the first line. White space is space and tab. A line
+is, by its first character that is no white space:
+
+  - none: blank;
+  - ";" or "#": a comment. Nothing behind a value is one;
+  - "[": a section. Its name ends at the first "]" that only white space, or a
+    comment, follows; a line without is refused. [name "sub"], where name holds
+    no white space and no "]", has two keys: the name, of KIND "str", and sub
+    with \x read as x, of KIND "sub". All others have one, of KIND "str": what is
+    between the brackets, without white space at both ends;
+  - else, up to the first "=" or ":" (the first "=" if the line begins with
+    "//"), a key, which is the text without white space at its end; behind it,
+    the value.
+
+The path of a value is the keys of its section, if one came before, and its own
+key, of KIND "str". Keys are compared byte by byte, in sections and for values:
+neither case nor quotes are folded. Repeated sections and keys are allowed.
+
+A line that has no key, or an empty one, is as a whole a value, whose path is
+the section's and ["line", ""]. So is a line in base64 of 24 characters or more,
+in groups of four, that ends in one or two "=". A line without "=" and ":" MUST
+be one word, of letters, digits, bytes above 127 and "_.+/-@%*~!?^" with at least
+one of the first three kinds, or begin with !include; others are refused: such a
+file is not INI.
+
+The source text of a value begins behind the white space behind "=" or ":" and
+ends with the last character that is no white space of its last line. The last
+line is found thus:
+
+  - if the value begins with a quote (", ' or `, or """) that the same quote does
+    not close on its line: the line in which it does; it is refused if there is
+    none. Behind " a backslash takes the next byte with it; but where the value's
+    first line ends in its quote a second time, that closes it;
+  - from there, each line below that is indented deeper than the key belongs to
+    it, with the blank lines and comments in between;
+  - and each line below a line of it that ends in an odd number of backslashes,
+    with comments, but no blank lines, in between, unless that line is a section
+    or KEY = with a KEY of letters, digits and "_.-" that does not begin with a
+    digit, "." or "-".
+
+A value that holds "-----BEGIN " without "-----END" behind it is refused.
+
+Programs differ on what of this are keys of their own. So the following values
+are sealed under every rule: lines that are values as a whole; values whose quote
+closes in another line; those with further lines of which one holds "=" or ":" or
+begins with "["; those that hold "=" and whose key ends in ":", or has white
+space in it.
+
+What Get returns is what most programs see: without the quotes around all of it,
+if they are in it nowhere else; comments behind a value are not cut off, escapes
+not read. Lines that are indented are joined by LF, as for Python's configparser,
+those behind a backslash follow directly, as for git; comments between them go.
 
 # TOML
 

@@ -75,6 +75,9 @@ func (f *File) As(format string, plaintext []byte) error {
 	if err != nil {
 		return err
 	}
+	if format == "" && to == &span.JSON && f.format == &span.JSONC { // somebody chose it
+		to = f.format
+	}
 	if to == f.format {
 		return f.Edit(plaintext)
 	}

@@ -99,6 +99,23 @@ func TestGetSetUnset(t *testing.T) {
 		{"a.json", `{"a": 1}`, "a", "2", `{"a": 2}`},
 		{"a.json", `{"a": "1"}`, "a", "2", `{"a": "2"}`},
 		{"a.json", "{\n  \"a\": \"b\"\n}\n", "c", "d\n", "{\n  \"a\": \"b\",\n  \"c\": \"d\\n\"\n}\n"},
+		{"a.jsonc", "{\n  \"a\": 1, // x\n}\n", "c", "d", "{\n  \"a\": 1, // x\n  \"c\": \"d\",\n}\n"},
+		{"a.jsonc", "{\n  \"a\": 1 // x\n  // y\n}\n", "c", "d", "{\n  \"a\": 1, // x\n  \"c\": \"d\"\n  // y\n}\n"},
+		{"a.jsonc", "{\n  \"a\": 1, /* x\n  y */ \"b\": 2, // z\n}\n", "b", "3", "{\n  \"a\": 1, /* x\n  y */ \"b\": 3, // z\n}\n"},
+		{"a.jsonc", "{ // x\n}\n", "c.d", "e", "{\n  \"c\": {\n    \"d\": \"e\"\n  } // x\n}\n"},
+		{"a.jsonc", "{\"a\":1,}", "c", "d", "{\"a\":1, \"c\": \"d\",}"},
+		{"a.ini", "[s]\na = b\n", "s.a", "c d", "[s]\na = c d\n"},
+		{"a.ini", "[s]\na = \"b\" ; c\n", "s.a", "d", "[s]\na = d\n"},
+		{"a.ini", "[s]\na = \"b\"\nz = 1\n", "s.a", "c;d", "[s]\na = \"c;d\"\nz = 1\n"},
+		{"a.ini", "[s]\na=b\n\n[t]\nx = y\n", "s.c", "d e", "[s]\na=b\nc=d e\n\n[t]\nx = y\n"},
+		{"a.ini", "[s]\na = b", "s.c", "d", "[s]\na = b\nc = d"},
+		{"a.ini", "[s]\na = b\n", "t.c", "d", "[s]\na = b\n\n[t]\nc = d\n"},
+		{"a.ini", "[s]\r\na = b\r\n", "c", "d", "c = d\r\n\r\n[s]\r\na = b\r\n"},
+		{"a.ini", "[core]\n\tx = 1\n", "remote.origin.url", "u", "[core]\n\tx = 1\n\n[remote \"origin\"]\n\turl = u\n"},
+		{"a.ini", "[s]\na = b\nz = 1\n", "s.a", "one\ntwo\n\nthree", "[s]\na = one\n    two\n\n    three\nz = 1\n"},
+		{"a.ini", "[s]\na = b\nz = 1\n", "s.a", " c ", "[s]\na = \" c \"\nz = 1\n"},
+		{"a.ini", "[s]\na = b\nz = 1\n", "s.a", "", "[s]\na = \nz = 1\n"},
+		{"a.ini", "[s]\na =\n", "s.a", "C:\\d", "[s]\na =C:\\d\n"},
 		{"a.env", "A=b\nZ=\n", "A", "c d", "A='c d'\nZ=\n"},
 		{"a.env", "A=\"b\"\nZ=\n", "A", "$x", "A=\"\\$x\"\nZ=\n"},
 		{"a.env", "A=b\n", "B", "c", "A=b\nB=c\n"},
@@ -295,10 +312,12 @@ func TestInspectNeedsNoKey(t *testing.T) {
 // Errors never hold a byte of a value.
 func TestErrorsAreSilentAboutValues(t *testing.T) {
 	bad := map[string][]string{
-		"a.yaml": {"a: sentinel\n  b: c: sentinel\n", "a: \"sentinel\n", "a: sentinel\na: sentinel\n", "a: *sentinel\n", "a: [sentinel\n", "%FOO sentinel\n--- @sentinel", "a: |9\n sentinel", "k: !<sentinel x"},
-		"a.json": {`{"a": sentinel}`, `{"a": "sentinel`, `{"a": "sentinel"} sentinel`, `{"a": "sentinel\q"}`, `"sentinel"`},
-		"a.toml": {"a = sentinel", "a = \"sentinel", "a = \"\"\"\nsentinel", "a = 'sentinel'\na = 'sentinel'\n", "a = 'x' sentinel", "a = \"sentinel\\q\"", "a = ['sentinel' 'sentinel']", "# sentinel\x01", "a = {b = 'sentinel'", "[a]\nb = 'sentinel'\n[a]"},
-		"a.env":  {"A='sentinel\n", "A=\x00sentinel\n", "A=-----BEGIN sentinel\nB=sentinel"},
+		"a.yaml":  {"a: sentinel\n  b: c: sentinel\n", "a: \"sentinel\n", "a: sentinel\na: sentinel\n", "a: *sentinel\n", "a: [sentinel\n", "%FOO sentinel\n--- @sentinel", "a: |9\n sentinel", "k: !<sentinel x"},
+		"a.json":  {`{"a": sentinel}`, `{"a": "sentinel`, `{"a": "sentinel"} sentinel`, `{"a": "sentinel\q"}`, `"sentinel"`},
+		"a.ini":   {"a = \"sentinel\n", "[sentinel\n", "sentinel sentinel\n", "a=\x00sentinel", "a = -----BEGIN X-----\nsentinel\n", "a = sentinel\rb = c\n", "[a] sentinel = x\n", "sentinel {\n"},
+		"a.jsonc": {"{\"a\": 1 // sentinel\rx}", "{/* sentinel", `{"a": sentinel}`, `{"a": 1, /*sentinel*/ , "b": 2}`},
+		"a.env":   {"A='sentinel\n", "A=\x00sentinel\n", "A=-----BEGIN sentinel\nB=sentinel"},
+		"a.toml":  {"a = sentinel", "a = \"sentinel", "a = \"\"\"\nsentinel", "a = 'sentinel'\na = 'sentinel'\n", "a = 'x' sentinel", "a = \"sentinel\\q\"", "a = ['sentinel' 'sentinel']", "# sentinel\x01", "a = {b = 'sentinel'", "[a]\nb = 'sentinel'\n[a]"},
 	}
 	for name, list := range bad {
 		for _, plain := range list {

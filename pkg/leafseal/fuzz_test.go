@@ -10,7 +10,7 @@ import (
 	"github.com/leafseal/leafseal/pkg/leafseal"
 )
 
-var fuzzNames = []string{"a.yaml", "a.json", ".env", "a.toml"}
+var fuzzNames = []string{"a.yaml", "a.json", ".env", "a.toml", "a.ini", "a.jsonc"}
 
 // FuzzEncrypt: what is encrypted comes back byte for byte, and changes one
 // key's worth when it is edited back and forth.
@@ -61,7 +61,7 @@ func FuzzEncrypt(f *testing.F) {
 // FuzzOpen: whatever is changed in a file, it is refused, or opens to what it
 // held; nothing panics.
 func FuzzOpen(f *testing.F) {
-	for i, plain := range []string{"a: 1\nb: [x, y]\n# c\n", `{"a": 1, "b": [true]}`, "A=1\nB='x'\n", "a = 1\n[[b]]\nc = [2, {}] # d\n"} {
+	for i, plain := range []string{"a: 1\nb: [x, y]\n# c\n", `{"a": 1, "b": [true]}`, "A=1\nB='x'\n", "a = 1\n[[b]]\nc = [2, {}] # d\n", "a = 1\n[b]\nc = 'x'\n", "{\"a\": 1, // b\n}"} {
 		f.Add(byte(i), []byte(encrypt(f, fuzzNames[i], plain)))
 	}
 	plains := map[string]bool{}

@@ -87,11 +87,13 @@ func refused(t testing.TB, name, what, sealed string) {
 
 // samples is one document per format that has a little of everything.
 var samples = map[string]string{
-	"a.yaml": "# note\nhost: db\nempty:\nport: 5432\nlist:\n  - name: ann\n    on: true\n  - name: bob\n    on: true\nuser: x\n",
-	"a.json": "{\n  \"host\": \"db\",\n  \"port\": 5432,\n  \"list\": [{\"n\": \"ann\", \"on\": true}, {\"n\": \"bob\", \"on\": true}],\n  \"user\": \"x\"\n}\n",
-	"b.json": "[1, {\"a\": null}]",
-	"a.toml": "# note\nhost = 'db'\n[[s]]\nn = \"ann\"\non = true\n[[s]]\nn = \"ann\"\n[x]\nl = [1, {a.b = 1}] # old\n[s.t]\nd = 07:32:00\n[y]\nuser = \"\"\"\nx\"\"\"\n",
-	"a.env":  "# note\nexport HOST=db\nPASS='a b' # old\nEMPTY=\nUSER=x\nUSER=y\n",
+	"a.yaml":  "# note\nhost: db\nempty:\nport: 5432\nlist:\n  - name: ann\n    on: true\n  - name: bob\n    on: true\nuser: x\n",
+	"a.json":  "{\n  \"host\": \"db\",\n  \"port\": 5432,\n  \"list\": [{\"n\": \"ann\", \"on\": true}, {\"n\": \"bob\", \"on\": true}],\n  \"user\": \"x\"\n}\n",
+	"b.json":  "[1, {\"a\": null}]",
+	"a.ini":   "; note\nroot = 1\n[db]\nhost = db\nport: 5432\npassword = 'a b' ; old\nempty =\nflag\n[remote \"x\"]\n\turl = a\n\turl = b\n\tlist =\n\t\tone = 1\n\t\ttwo\n",
+	"a.jsonc": "{\n  // note\n  \"host\": \"db\", /* x */\n  \"list\": [{\"n\": \"ann\", \"on\": true}, {\"n\": \"bob\", \"on\": true},], // of it\n  \"user\": \"x\", // last\n}\n// end",
+	"a.env":   "# note\nexport HOST=db\nPASS='a b' # old\nEMPTY=\nUSER=x\nUSER=y\n",
+	"a.toml":  "# note\nhost = 'db'\n[[s]]\nn = \"ann\"\non = true\n[[s]]\nn = \"ann\"\n[x]\nl = [1, {a.b = 1}] # old\n[s.t]\nd = 07:32:00\n[y]\nuser = \"\"\"\nx\"\"\"\n",
 }
 
 func roundtripFiles(t testing.TB) map[string]string {

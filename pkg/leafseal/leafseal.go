@@ -40,7 +40,7 @@ type Rule struct {
 // Options say how Encrypt makes a new file.
 type Options struct {
 	Name    string // the file's name: its ending chooses the format; named in errors
-	Format  string // "yaml", "json", "dotenv", "toml", "text" or "opaque"; overrides Name
+	Format  string // one of Formats; overrides Name
 	Readers []Reader
 	Rule    Rule
 }
@@ -352,7 +352,9 @@ func readersOf(b *seal.Block) []Reader {
 }
 
 // formatOf is the format of an encrypted file: a file of any name may be
-// opaque, or sealed as a text, as a merge conflict is.
+// opaque, or sealed as a text, as a merge conflict is. Where the name tells
+// none, or not whether JSON has comments, the block does; it is verified with
+// the rest.
 func formatOf(src []byte, o Options) (*span.Format, error) {
 	if IsOpaque(src) {
 		return &span.Opaque, nil
@@ -362,7 +364,20 @@ func formatOf(src []byte, o Options) (*span.Format, error) {
 			return &span.Text, nil
 		}
 	}
-	return formatFor(o.Name, o.Format)
+	f, err := formatFor(o.Name, o.Format)
+	var others []*span.Format
+	switch {
+	case f == &span.Text, f == nil && o.Format == "":
+		others = span.Formats
+	case o.Format == "" && (f == &span.JSON || f == &span.JSONC):
+		others = []*span.Format{&span.JSON, &span.JSONC}
+	}
+	for _, other := range others {
+		if _, lines, ok := other.DetachBlock(src); ok && len(lines) > 0 && lines[0] == seal.Version+" "+other.Name {
+			return other, nil
+		}
+	}
+	return f, err
 }
 
 func formatFor(name, override string) (*span.Format, error) {
@@ -396,7 +411,7 @@ func FormatOf(name string) string {
 }
 
 func formatsHint() string {
-	return "choose one with --format: " + strings.Join(Formats(), ", ") + "; opaque takes any file as a whole"
+	return "choose one with --format: " + strings.Join(Formats(), ", ") + "; --opaque takes any file as a whole"
 }
 
 // selector is a compiled rule.
@@ -423,13 +438,14 @@ func (r Rule) compile() (selector, error) {
 	return s, nil
 }
 
-// seals reports whether the rule seals a span. A value that no key names is
-// sealed whatever the rule: nobody can have meant to leave it in clear.
+// seals reports whether the rule seals a span. A value that no key names, or
+// that programs may take for several keys, is sealed whatever the rule: nobody
+// can have meant to leave it in clear.
 func (s selector) seals(sp *span.Span) bool {
 	if sp.Kind == span.Comment {
 		return !s.keepComments
 	}
-	if s.only == nil && s.except == nil {
+	if s.only == nil && s.except == nil || sp.Always {
 		return true
 	}
 	path := dotted(sp.Path)

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -125,6 +126,30 @@ func toJSON(tree []*node) string {
 	return b.String() + "}\n"
 }
 
+// toJSONC has a comment, and a comma behind every member.
+func toJSONC(tree []*node) string {
+	s := regexp.MustCompile(`([^,{\[])\n`).ReplaceAllString(toJSON(tree), "$1,\n")
+	return strings.ReplaceAll(strings.TrimSuffix(s, ",\n"), "\"password\"", "// rotated\n    \"password\"") + "\n"
+}
+
+func toINI(tree []*node) string {
+	var b strings.Builder
+	for _, s := range tree {
+		fmt.Fprintf(&b, "; %s\n[%s]\n", s.key, s.key)
+		for _, n := range s.kids {
+			if n.list {
+				for _, e := range n.kids {
+					fmt.Fprintf(&b, "%s = %s\n", n.key, e.text)
+				}
+				continue
+			}
+			fmt.Fprintf(&b, "%s = %s\n", n.key, n.text)
+		}
+		b.WriteString("\n")
+	}
+	return b.String()
+}
+
 // toTOML writes every other list as an array of tables, which then stands
 // behind the table's own keys.
 func toTOML(tree []*node) string {
@@ -184,7 +209,7 @@ func TestMergeOfCiphertext(t *testing.T) {
 	if testing.Short() {
 		rounds = 10
 	}
-	for name, render := range map[string]func([]*node) string{"a.yaml": toYAML, "a.json": toJSON, "a.env": toEnv, "a.toml": toTOML} {
+	for name, render := range map[string]func([]*node) string{"a.yaml": toYAML, "a.json": toJSON, "a.env": toEnv, "a.toml": toTOML, "a.ini": toINI, "a.jsonc": toJSONC} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := rand.New(rand.NewPCG(1, 2))
@@ -217,7 +242,7 @@ func TestMergeOfCiphertext(t *testing.T) {
 
 // Random changes of whole lines of ciphertext are all noticed.
 func TestRandomLineChanges(t *testing.T) {
-	for name, render := range map[string]func([]*node) string{"a.yaml": toYAML, "a.json": toJSON, "a.env": toEnv, "a.toml": toTOML} {
+	for name, render := range map[string]func([]*node) string{"a.yaml": toYAML, "a.json": toJSON, "a.env": toEnv, "a.toml": toTOML, "a.ini": toINI, "a.jsonc": toJSONC} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := rand.New(rand.NewPCG(3, 4))

@@ -187,7 +187,7 @@ func TestMixingVersions(t *testing.T) {
 }
 
 func TestConvertedLineEndings(t *testing.T) {
-	for name, plain := range map[string]string{"a.yaml": "a: b\nc: d\n", "b.yaml": "a: b\r\nc: d\r\n", "a.env": "A=1\nB=2\n", "a.toml": "a = 1\n[b]\nc = 2\n", "a.json": "{\n\"a\": 1\n}\n"} {
+	for name, plain := range map[string]string{"a.yaml": "a: b\nc: d\n", "b.yaml": "a: b\r\nc: d\r\n", "a.env": "A=1\nB=2\n", "a.toml": "a = 1\n[b]\nc = 2\n", "a.ini": "[a]\nb = c\n", "a.jsonc": "{\n\"a\": 1, // b\n}\n", "a.json": "{\n\"a\": 1\n}\n"} {
 		sealed := encrypt(t, name, plain)
 		other := strings.ReplaceAll(sealed, "\n", "\r\n")
 		if strings.Contains(plain, "\r") {

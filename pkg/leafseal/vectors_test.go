@@ -164,6 +164,15 @@ func makeVectors(t *testing.T) {
 	good("yaml-whole", "a.yaml", yaml, leafseal.Options{Rule: leafseal.Rule{Whole: true}})
 	good("json-duplicates", "a.json", "{\"a\": 1, \"a\": 2, \"b\": 3, \"a\": 1}\n", leafseal.Options{})
 	good("padding", "a.yaml", "l0: ''\n"+"l31: "+strings.Repeat("x", 31)+"\nl32: "+strings.Repeat("x", 32)+"\nl511: "+strings.Repeat("x", 511)+"\nl512: "+strings.Repeat("x", 512)+"\nl2000: "+strings.Repeat("x", 2000)+"\n", leafseal.Options{})
+	const ini = "; a comment\ntop = 1\n[db] # another\nhost: localhost\npassword = \"hunter2\" ; in it\nlist =\n  one = 1\n\n  two\nempty =\nflag\n[remote \"a b\"]\n\turl = x\n\turl = y\n\tlong = p \\\nq\n"
+	const jsonc = "// first\n{\n  \"db\": {\"host\": \"localhost\", /* one */ \"password\": \"hunter2\",},\n  \"list\": [1, 2, 2,], // of numbers\n  \"empty\": {/**/}, // no block: \"leafseal\": [\"v1\"]\n}\n// end"
+	good("ini", "a.ini", ini, leafseal.Options{})
+	good("ini-only", "a.ini", ini, leafseal.Options{Rule: leafseal.Rule{Only: "password", KeepComments: true}})
+	good("ini-crlf-no-newline", "a.cfg", "\ufeff[a]\r\nk = \"x\r\ny\"\r\nl =", leafseal.Options{})
+	good("jsonc", "a.jsonc", jsonc, leafseal.Options{})
+	good("jsonc-keep-comments", "a.jsonc", jsonc, leafseal.Options{Rule: leafseal.Rule{KeepComments: true}})
+	good("jsonc-array", "a.jsonc", "[1, /* two */ 2,]", leafseal.Options{})
+	good("jsonc-empty", "tsconfig.json", "{ // nothing\n}", leafseal.Options{})
 	ssh, err := agessh.ParseRecipient(vectorSSH)
 	if err != nil {
 		t.Fatal(err)
@@ -291,6 +300,19 @@ func makeVectors(t *testing.T) {
 		l := line(sealed["json"], "  \"db\"")
 		return swap(sealed["json"], l, l+l)
 	}())
+	i := sealed["ini"]
+	bad("ini-section-renamed", "a.ini", "tampered", "a section was renamed", swap(i, "[db]", "[dc]"))
+	bad("ini-continuation", "a.ini", "tampered", "a line was indented: it belongs to the value above", swap(i, "\npassword = ", "\n  password = "))
+	bad("ini-clear-continuation", "a.ini", "tampered", "a value that programs take for several keys stands in clear", swap(sealed["ini-only"], "host: localhost", "host: localhost\n  password = x"))
+	c := sealed["jsonc"]
+	bad("jsonc-comment-added", "a.jsonc", "tampered", "a comment was added", swap(c, "}\n//", "} // x\n//"))
+	bad("jsonc-comma-removed", "a.jsonc", "tampered", "the comma behind the last member was removed", swap(c, "], //", "] //"))
+	bad("jsonc-block-moved", "a.jsonc", "tampered", "the block stands behind a comment", func() string {
+		k := sealed["jsonc-keep-comments"]
+		from, to := strings.Index(k, ",\n  \"leafseal\""), strings.Index(k, ", // no block")
+		return k[:from] + ", // no block: \"leafseal\": [\"v1\"]" + k[from+1:to] + "\n}\n// end"
+	}())
+	bad("jsonc-as-json", "a.json", "tampered", "the block says json where comments were allowed", swap(c, "v1 jsonc", "v1 json"))
 	tml := sealed["toml"]
 	bad("toml-table-renamed", "a.toml", "tampered", "a table was renamed", swap(tml, "[web]", "[www]"))
 	bad("toml-header-moved", "a.toml", "tampered", "a value stands in another table", swap(swap(tml, "[web]\n", ""), line(tml, "port = "), line(tml, "port = ")+"[web]\n"))

@@ -93,8 +93,11 @@ func (e *env) checkSopsName(path, out string, f *leafseal.File) error {
 		out = path
 	}
 	want := f.Format()
-	if want == "text" {
+	switch want {
+	case "text":
 		want = "binary"
+	case "jsonc":
+		want = "json"
 	}
 	switch has := sopsFormat(out, nil); {
 	case want == has:

@@ -215,7 +215,7 @@ func (e *env) sealOne(f *imported) (*leafseal.File, error) {
 	if o.Readers, err = e.withRecipients(o.Readers); err != nil {
 		return nil, err
 	}
-	if leafseal.FormatOf(f.path) == "" {
+	if has := leafseal.FormatOf(f.path); has == "" || has == "jsonc" { // sops takes no comments in JSON
 		o.Format = f.doc.Format
 	}
 	file, err := leafseal.New(o)

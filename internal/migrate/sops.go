@@ -62,7 +62,7 @@ func fail(kind error, format string, args ...any) *Error {
 
 // Document is what came out of a foreign file.
 type Document struct {
-	Format string // as in internal/span: "yaml", "json", "dotenv"; "text" for a binary file
+	Format string // as in internal/span: "yaml", "json", "dotenv", "ini"; "text" for a binary file
 	Plain  []byte
 	Secret []bool // for each value of Plain, in the order of the format's spans: was it encrypted?
 	Rule   Rule   // which values the other tool would encrypt, as nearly as leafseal can say it
@@ -112,7 +112,8 @@ type sopsFile struct {
 	lost           bool // a comment that does not open was left as it is
 
 	// plain writes the plaintext once all leaves are opened.
-	plain func() ([]byte, error)
+	plain  func() ([]byte, error)
+	asText bool // the plaintext is not one that leafseal reads as sops does
 	// flat says for lines, once there is plaintext, what was encrypted.
 	flat func(span.Span) (secret, known bool)
 }

@@ -221,6 +221,7 @@ func jsonText(v any) (text, why string) {
 type flatLine struct {
 	start, end int // of the value or the comment's text
 	line       int // in the plaintext, from 1
+	key        string
 	leaf       *leaf
 }
 
@@ -242,7 +243,7 @@ func (s *sopsFile) loadDotenv() (map[string]any, error) {
 		case line[0] == '#':
 			l := &leaf{isComment: true, text: line[1:], line: n}
 			doc = append(doc, item{comment: l})
-			lines = append(lines, flatLine{at + 1, end, plainLine, l})
+			lines = append(lines, flatLine{start: at + 1, end: end, line: plainLine, leaf: l})
 		case !ok:
 			e := fail(ErrUnsupported, "a line without \"=\", which sops does not take")
 			e.Line = n
@@ -254,7 +255,7 @@ func (s *sopsFile) loadDotenv() (map[string]any, error) {
 		default:
 			l := &leaf{value: unescapeLines(value), line: n}
 			doc = append(doc, item{key: key, value: l})
-			lines = append(lines, flatLine{at + len(key) + 1, end, plainLine, l})
+			lines = append(lines, flatLine{start: at + len(key) + 1, end: end, line: plainLine, leaf: l})
 		}
 		at = end + 1
 	}

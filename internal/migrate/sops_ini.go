@@ -2,7 +2,10 @@ package migrate
 
 import (
 	"bytes"
+	"slices"
 	"strings"
+
+	"github.com/leafseal/leafseal/internal/span"
 )
 
 // iniReader reads the INI files that sops writes (through gopkg.in/ini.v1).
@@ -36,16 +39,37 @@ func (s *sopsFile) loadINI() (map[string]any, error) {
 	s.plain = func() ([]byte, error) {
 		for _, l := range r.lines {
 			if l.leaf.opened {
-				cuts = append(cuts, edit{l.start, l.end, iniText(l.leaf)})
+				cuts = append(cuts, edit{l.start, l.end, plainINI(l.leaf)})
 			}
 		}
 		plain := apply(s.src, cuts)
 		if trimmed := bytes.TrimRight(plain, "\r\n"); len(trimmed) < len(plain) && len(trimmed) > 0 {
 			plain = append(trimmed, '\n') // the blank line in front of the metadata
 		}
+		s.flat, s.asText = r.known(plain)
 		return plain, nil
 	}
 	return unflatten(r.meta)
+}
+
+// known says of the values in the plaintext whether sops encrypted them. It
+// is not ok unless leafseal reads the same values as sops, one by one.
+func (r *iniReader) known(plain []byte) (flat func(span.Span) (secret, known bool), differs bool) {
+	leaves := slices.DeleteFunc(slices.Clone(r.lines), func(l flatLine) bool { return l.leaf.isComment })
+	spans, err := span.INI.Find(plain)
+	spans = slices.DeleteFunc(spans, func(sp span.Span) bool { return sp.Kind != span.Value })
+	if err != nil || len(spans) != len(leaves) {
+		return nil, true
+	}
+	secret := map[int]bool{}
+	for i, sp := range spans {
+		text, err := span.INI.Text(plain, sp)
+		if err != nil || text != flatText(leaves[i].leaf.value) || sp.Path[len(sp.Path)-1].Key != leaves[i].key {
+			return nil, true
+		}
+		secret[sp.Start] = leaves[i].leaf.selected
+	}
+	return func(sp span.Span) (bool, bool) { return secret[sp.Start], true }, false
 }
 
 // line reads one line, and returns where the next begins.
@@ -62,7 +86,7 @@ func (r *iniReader) line(at, end int) (next int, err error) {
 		if line[len(line)-1] != ']' {
 			return 0, r.refuse("a section whose name does not end with its line")
 		}
-		name := strings.TrimSpace(line[1 : len(line)-1])
+		name := line[1 : len(line)-1]
 		if r.inMeta = name == metaKey; !r.inMeta {
 			r.doc = append(r.doc, item{key: name, value: branch{}})
 			r.settle()
@@ -106,7 +130,7 @@ func (r *iniReader) value(key, raw string, at, end int) error {
 	r.settle()
 	start := at + bytes.IndexByte(r.src[at:end], '=') + 1
 	start += len(r.src[start:end]) - len(bytes.TrimLeft(r.src[start:end], " \t"))
-	r.lines = append(r.lines, flatLine{start: start, end: end, leaf: l})
+	r.lines = append(r.lines, flatLine{start: start, end: end, key: key, leaf: l})
 	return nil
 }
 
@@ -123,6 +147,9 @@ func (r *iniReader) metadata(key, raw string, at, end int) (next int, err error)
 		r.n += strings.Count(raw, "\n")
 		end = lineEnd(r.src, start+n)
 	}
+	if len(raw) > 1 && raw[0] == '`' && raw[len(raw)-1] == '`' {
+		raw = raw[1 : len(raw)-1]
+	}
 	r.meta[key] = unescapeLines(strings.Trim(raw, `"`))
 	return end + 1, nil
 }
@@ -134,6 +161,33 @@ func iniValue(raw string) (string, bool) {
 		return inner, !strings.ContainsAny(inner, "\"'`\\")
 	}
 	return raw, strings.HasPrefix(raw, "ENC[") || !strings.ContainsAny(raw, "\"'`;#\\")
+}
+
+// plainINI writes a value or comment as sops does, or in quotes where that
+// would be read as something else.
+func plainINI(l *leaf) string {
+	text := iniText(l)
+	for _, quote := range []string{"", "`", `"""`, `"`, "'"} {
+		quoted := quote + flatText(l.value) + quote
+		if quote == "" {
+			quoted = text
+		}
+		if !l.isComment && givenBack(quoted, flatText(l.value)) {
+			return quoted
+		}
+	}
+	return text
+}
+
+// givenBack reports whether a value in INI is read as text, and nothing else.
+func givenBack(raw, text string) bool {
+	src := []byte("k = " + raw + "\nz = 1\n")
+	spans, err := span.INI.Find(src)
+	if err != nil || len(spans) != 2 {
+		return false
+	}
+	got, err := span.INI.Text(src, spans[0])
+	return err == nil && got == text
 }
 
 // iniText writes a value or comment as ini.v1 does.

@@ -24,7 +24,7 @@ func (s *sopsFile) document(plain []byte) (*Document, error) {
 	for _, e := range s.meta.age {
 		d.Recipients = append(d.Recipients, e.recipient)
 	}
-	if s.format == "binary" || s.format == "ini" && span.ByName("ini") == nil {
+	if s.format == "binary" || s.asText {
 		d.Format, d.Secret = "text", []bool{true}
 		return d, nil
 	}

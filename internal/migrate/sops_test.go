@@ -125,6 +125,9 @@ var odd = map[string]string{
 	"deep.json":      "{\n  \"a\": {\n    \"b\": {\n      \"c\": [\n        {\"d\": 1},\n        {\"d\": 2}\n      ]\n    }\n  }\n}\n",
 	"plain.env":      "# c\nA=1\n\nB=\"x y\"\nC=a\\nb\nexport D=5\nE=\nF=a=b=c\nG='q' # tail\n#\n# end\nA=twice\n",
 	"plain.ini":      "; c\nglobal = 1\n[s]\na = b\n; of c\nc = \"x y\"\nempty =\nsemi = `a;b`\n\n[t]\na = \u00fcber\n",
+	"quotes.ini":     "a = 'it'\nb = `c\"d`\nc = x\n[s \"t\"]\n; one\n# two\nk = http ; not cut here\n[e]\n[ f ]\nn = -1\n[db_unencrypted]\nhost_unencrypted = h\n; last\n",
+	"crlf.ini":       "; c\r\n[a]\r\nk = v\r\nl: w\r\n",
+	"nosection.ini":  "a=1\nb = two words\npath = C:\\x\\y\n",
 	"binary.pem":     "-----BEGIN X-----\nabc\n-----END X-----\n",
 	"notext.bin":     "\x00\x01\xff\xfe\r\n",
 	"windows.yaml":   "a: 1\r\nb: x\r\n# c\r\nc:\r\n  - d\r\n",
@@ -243,6 +246,17 @@ func data(t *testing.T, name string, src []byte) string {
 			}
 			writeData(&out, n.Content[0])
 			out.WriteString("\n---\n")
+		}
+	case "ini":
+		spans, err := span.INI.Find(src)
+		if err != nil {
+			t.Errorf("%s: %v\n%s", name, err, src)
+		}
+		for _, sp := range spans {
+			if sp.Kind == span.Value {
+				text, err := span.INI.Text(src, sp)
+				fmt.Fprintf(&out, "%s = %q %v\n", dotted(sp.Path), text, err)
+			}
 		}
 	default:
 		for line := range strings.SplitSeq(string(src), "\n") {

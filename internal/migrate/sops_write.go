@@ -56,8 +56,15 @@ func WriteSops(plain []byte, o SopsOptions) (out []byte, notes []string, err err
 		}
 	case "json":
 		err = w.json()
+	case "jsonc":
+		o.Format = "json"
+		if err = w.json(); err != nil && !json.Valid(plain) {
+			err = &Error{Err: fmt.Errorf("%w: it has comments or trailing commas, which sops does not take in JSON", ErrUnsupported), Hint: "take them out"}
+		}
 	case "dotenv":
 		err = w.dotenv()
+	case "ini":
+		err = w.ini()
 	case "text":
 		o.Format = "binary"
 		err = w.binary()

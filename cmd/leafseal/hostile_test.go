@@ -24,11 +24,13 @@ import (
 
 // hostileDocs is one document per format; what is secret in them is marked.
 var hostileDocs = map[string]string{
-	"a.yaml": "# SENTINEL\ndb: {user: SENTINEL, port: 5432}\nlist:\n  - SENTINEL one\n  - |\n    SENTINEL\n    two\nanchor: &x SENTINEL\nagain: *x\n",
-	"a.json": "{\n  \"db\": {\"user\": \"SENTINEL\", \"on\": true},\n  \"list\": [1, \"SENTINEL\", {\"a\": null}]\n}\n",
-	"a.env":  "# SENTINEL\nexport A=SENTINEL\nB='SENTINEL\ntwo' # SENTINEL\n",
-	"a.toml": "# SENTINEL\na = 'SENTINEL'\n[t]\nb = [1, \"SENTINEL\"]\n[[l]]\nc = '''\nSENTINEL\n'''\n[[l]]\nc = 1979-05-27\n",
-	"a.txt":  "SENTINEL\n",
+	"a.yaml":  "# SENTINEL\ndb: {user: SENTINEL, port: 5432}\nlist:\n  - SENTINEL one\n  - |\n    SENTINEL\n    two\nanchor: &x SENTINEL\nagain: *x\n",
+	"a.json":  "{\n  \"db\": {\"user\": \"SENTINEL\", \"on\": true},\n  \"list\": [1, \"SENTINEL\", {\"a\": null}]\n}\n",
+	"a.env":   "# SENTINEL\nexport A=SENTINEL\nB='SENTINEL\ntwo' # SENTINEL\n",
+	"a.toml":  "# SENTINEL\na = 'SENTINEL'\n[t]\nb = [1, \"SENTINEL\"]\n[[l]]\nc = '''\nSENTINEL\n'''\n[[l]]\nc = 1979-05-27\n",
+	"a.ini":   "; SENTINEL\n[db] # SENTINEL\nuser = SENTINEL ; SENTINEL\nlist =\n  SENTINEL = 1\n\n  two\nflag\n[a \"b\"]\nk = 'SENTINEL\nx'\n",
+	"a.jsonc": "// SENTINEL\n{\n  \"user\": \"SENTINEL\", /* SENTINEL */\n  \"list\": [1, /**/ \"SENTINEL\",],\n}\n",
+	"a.txt":   "SENTINEL\n",
 }
 
 func hostileKey(t *testing.T) (*age.X25519Identity, leafseal.Reader) {
@@ -195,6 +197,7 @@ func TestHostileFiles(t *testing.T) {
 		{"deep block YAML", "a.yaml", func(*testing.T) string { return deep("- ", "") }, []string{"encrypt", "--to", me.Key}, 1, ""},
 		{"deep JSON", "a.json", func(*testing.T) string { return deep("[", "]") }, []string{"encrypt", "--to", me.Key}, 1, "levels"},
 		{"deep TOML", "a.toml", func(*testing.T) string { return "a = " + deep("[", "]") }, []string{"encrypt", "--to", me.Key}, 1, "levels"},
+		{"deep JSON with comments", "a.jsonc", func(*testing.T) string { return deep("[/**/", "]") }, []string{"encrypt", "--to", me.Key}, 1, "levels"},
 		{"deep JSON behind a block", "a.json", func(*testing.T) string { return `{"a": ` + deep("[", "]") + `, "leafseal": ["v1 json"]}` }, []string{"decrypt"}, 5, ""},
 		{"100,000 readers", "a.yaml", func(t *testing.T) string {
 			return replaced(t, "# key", strings.Repeat("# to me "+me.Key+"\n", 100_000)+"# key")

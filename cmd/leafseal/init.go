@@ -104,9 +104,9 @@ files: # the first rule that matches a file is its rule
     for: [%[1]s]
   - path: "**/.env.{local,dev,test,stag,prod}*" # not .env.example
     for: [%[1]s]
-  - path: "**/*{secret,secrets}.{yaml,yml,json,toml}"
+  - path: "**/*{secret,secrets}.{yaml,yml,json,jsonc,toml,ini}"
     for: [%[1]s]
-  - path: "**/secrets/**/*.{yaml,yml,json,toml,env}"
+  - path: "**/secrets/**/*.{yaml,yml,json,jsonc,toml,ini,env}"
     for: [%[1]s]
 `
 

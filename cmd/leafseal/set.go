@@ -89,7 +89,7 @@ func (e *env) begin(path, format string, trust []string) (*leafseal.File, error)
 		return nil, err
 	}
 	f, err := leafseal.New(leafseal.Options{Name: path, Format: format, Readers: readers, Rule: r.Rule})
-	if err == nil && f.Format() == "json" { // which needs a root
+	if err == nil && strings.HasPrefix(f.Format(), "json") { // which needs a root
 		err = f.Edit([]byte("{}\n"))
 	}
 	return f, err

@@ -47,6 +47,7 @@ func TestFound(t *testing.T) {
 		{&INI, "a = b \\\nc \\\n; d\ne-f \\\n\ng = h\n", `a="b \\\nc \\\n; d\ne-f \\" g="h"`},
 		{&INI, "a = b\\\nc \\\nd: e\nf = g\n", `!a="b\\\nc \\\nd: e" f="g"`},
 		{&INI, "p = C:\\x\\\nq = r\\\\\ns\n", `p="C:\\x\\" q="r\\\\" !line:="s"`},
+		{&INI, "a = b \\\nQUJDREVGR0hJSktMTU5PUFFSUw==\n", `!a="b \\\nQUJDREVGR0hJSktMTU5PUFFSUw=="`},
 		{&INI, "a = b \\\n\nc\n", `a="b \\" !line:="c"`},
 		{&INI, "p = C:\\x\\\n[q]\nr = s\n", `p="C:\\x\\" q/r="s"`},
 		{&INI, "a = \"x\ny = z\" ; c\nb='it''s'\n", `!a="\"x\ny = z\" ; c" b="'it''s'"`},

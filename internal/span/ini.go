@@ -295,7 +295,7 @@ func (l *iniLine) continuations(src []byte) {
 			continue
 		}
 		text := src[at:trimBlanks(src, at, end)]
-		if at-pos <= l.indent && (!more || text[0] == '[' || plainKey(text)) {
+		if at-pos <= l.indent && (!more || text[0] == '[' || plainKey(text) && !paddedBase64(text)) {
 			return
 		}
 		l.value.Always = l.value.Always || text[0] == '[' || bytes.ContainsAny(text, "=:")

@@ -35,7 +35,7 @@ var iniSeeds = []string{
 	"a = \"x\ny=z\" ; c\nb = 'q'\n", "a = \"\"\"x\n\"y\"\n\"\"\"\n", "a = \"C:\\d\\\"\nb = 1\n", "a = \"x\n", "a = 'tis\nb = 'x'\n",
 	"//r.org/:_authToken=x\n", "h1 user=a pass=b\n", "a = -----BEGIN X-----\nabc=\n", "a =\n -----BEGIN X-----\n abc=\n -----END X-----\n", "QUJDREVGR0hJSktMTU5PUFFSUw==\n",
 	"server {\n", "}\n", "a b\n", "!includedir /x\n", "[a] b = c\n", "[a\n", "a = b\rc = d\n", "a=\x00", "a = b\n  [c]\n  d = e\n", "k\n  a = b\n", "  a = b\n c = d\n   e = f\n", "=\n", ":x\n",
-	"a = \"b\nc = \"d\n", "a==\n", "a = ;\n", "a = \"\"\nb = \"\"\"\"\"\"\n", "a = b\\", "a = b\\\n\n", "a =\n\n\n  b\n", "a = x\n;\n  y\n;\n",
+	"a = \"b\nc = \"d\n", "a==\n", "a = ;\n", "a = \"\"\nb = \"\"\"\"\"\"\n", "a = b\\", "a = b\\\n\n", "a =\n\n\n  b\n", "00\n0:\\\nA0000000000000000000000=", "a = x\n;\n  y\n;\n",
 }
 
 var jsoncSeeds = []string{

@@ -237,7 +237,7 @@ line is found thus:
   - and each line below a line of it that ends in an odd number of backslashes,
     with comments, but no blank lines, in between, unless that line is a section
     or KEY = with a KEY of letters, digits and "_.-" that does not begin with a
-    digit, "." or "-".
+    digit, "." or "-", and is not in base64 as above.
 
 A value that holds "-----BEGIN " without "-----END" behind it is refused.
 

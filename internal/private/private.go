@@ -11,15 +11,23 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 )
 
 // ErrDisk says that every place that was offered is on a disk.
 var ErrDisk = errors.New("there is no memory-backed folder")
 
-// prefix is that of the names of all folders. Whatever of ours bears it and is
-// not locked is swept, so nothing else may.
-const prefix = "leafseal-private-"
+const prefix = "leafseal-private-" // digits follow
+
+// isOurs reports whether New may have made the folder at path: whatever is
+// ours, is called so and is not locked, is swept.
+func isOurs(path string) bool {
+	number, ok := strings.CutPrefix(filepath.Base(path), prefix)
+	info, err := os.Lstat(path)
+	return ok && number != "" && strings.Trim(number, "0123456789") == "" && err == nil && info.IsDir() &&
+		(info.Mode().Perm() == 0o700 || runtime.GOOS == "windows") && owned(path)
+}
 
 // Folder is a private folder; Close removes it.
 type Folder struct {
@@ -92,7 +100,7 @@ func remove(path string) error {
 
 // IsFolder reports whether path is that of a folder that New makes.
 func IsFolder(path string) bool {
-	return filepath.IsAbs(path) && strings.HasPrefix(filepath.Base(path), prefix) && owned(path)
+	return filepath.IsAbs(path) && isOurs(path)
 }
 
 // Write makes a file in the folder, or replaces it; only its owner can read it.
@@ -154,7 +162,7 @@ func sweep(place string) {
 	entries, _ := os.ReadDir(place)
 	for _, e := range entries {
 		path := filepath.Join(place, e.Name())
-		if !e.IsDir() || !strings.HasPrefix(e.Name(), prefix) || !owned(path) {
+		if !isOurs(path) {
 			continue
 		}
 		if lock, held, err := lockFolder(path); err == nil && held {

@@ -32,7 +32,7 @@ func makeFolder(place string) (string, error) {
 	}
 	attributes := &windows.SecurityAttributes{SecurityDescriptor: owner}
 	for {
-		path := filepath.Join(place, prefix+strconv.FormatUint(rand.Uint64(), 36))
+		path := filepath.Join(place, prefix+strconv.FormatUint(rand.Uint64(), 10))
 		name, err := windows.UTF16PtrFromString(path)
 		if err != nil {
 			return "", err

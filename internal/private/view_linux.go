@@ -135,10 +135,13 @@ func ServeView(folder string, hide []string) error {
 	in, out := os.NewFile(3, "requests"), os.NewFile(4, "replies")
 	syscall.CloseOnExec(3)
 	syscall.CloseOnExec(4)
-	// ^C is the editor's. That the terminal is gone, the other side hears too.
-	signal.Notify(make(chan os.Signal, 1), os.Interrupt, syscall.SIGHUP)
+	// ^C and ^\ are the editor's. That the terminal is gone, the other side hears too.
+	signal.Notify(make(chan os.Signal, 1), os.Interrupt, syscall.SIGQUIT, syscall.SIGHUP)
 	replies := json.NewEncoder(out)
-	err := setUpView(folder, hide)
+	err := NoCore() // of the editor
+	if err == nil {
+		err = setUpView(folder, hide)
+	}
 	if err == nil {
 		err = dropPrivileges()
 	}
@@ -214,6 +217,9 @@ func setUpView(folder string, hide []string) error {
 		return fmt.Errorf("the disks cannot be made read-only: %w", err)
 	}
 	for _, path := range writable { // one that stays read-only costs comfort only
+		if !onFS(path, unix.TMPFS_MAGIC, unix.RAMFS_MAGIC, unix.DEVPTS_SUPER_MAGIC, unix.PROC_SUPER_MAGIC, mqueueMagic) {
+			continue // a disk is mounted over it
+		}
 		unix.MountSetattr(unix.AT_FDCWD, path, 0, &unix.MountAttr{Attr_clr: unix.MOUNT_ATTR_RDONLY})
 	}
 	// The layers are on a ramfs of their own, which the second one hides.
@@ -229,6 +235,8 @@ func setUpView(folder string, hide []string) error {
 	return os.Chdir(cwd) // into what covers it
 }
 
+const mqueueMagic = 0x19800202 // ipc/mqueue.c
+
 func mountMemory(path string) error {
 	if err := unix.Mount("leafseal", path, "ramfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=700"); err != nil {
 		return fmt.Errorf("ramfs: %w", err)
@@ -237,11 +245,12 @@ func mountMemory(path string) error {
 }
 
 // cover puts an overlay over each of the folders, outer ones first. Those in
-// memory anyway need none.
+// memory anyway need none. One that the kernel refuses, such as for a folder
+// with mounts below it, costs comfort only: the folder is read-only then.
 func cover(layers string, hide []string) error {
 	slices.Sort(hide)
 	for i, path := range slices.Compact(hide) {
-		if _, err := os.Stat(path); path == "/" || errors.Is(err, os.ErrNotExist) || inMemory(path) {
+		if _, err := os.Stat(path); path == "/" || errors.Is(err, os.ErrNotExist) || onFS(path, unix.TMPFS_MAGIC, unix.RAMFS_MAGIC) {
 			continue
 		}
 		upper, work := fmt.Sprintf("%s/upper%d", layers, i), fmt.Sprintf("%s/work%d", layers, i)
@@ -249,9 +258,7 @@ func cover(layers string, hide []string) error {
 			return err
 		}
 		options := "userxattr,lowerdir=" + escapeOption(path) + ",upperdir=" + escapeOption(upper) + ",workdir=" + escapeOption(work)
-		if err := unix.Mount("leafseal", path, "overlay", unix.MS_NOSUID|unix.MS_NODEV, options); err != nil {
-			return fmt.Errorf("an overlay over %s: %w", path, err)
-		}
+		unix.Mount("leafseal", path, "overlay", unix.MS_NOSUID|unix.MS_NODEV, options)
 	}
 	return nil
 }

@@ -17,6 +17,8 @@ import (
 
 const agentLifetime = time.Hour
 
+var errLifetime = usagef("--for takes a time such as 30m or 8h")
+
 func agentCommand(e *env) *cli.Command {
 	return &cli.Command{
 		Name:      "agent",
@@ -79,6 +81,9 @@ leafseal agent serve --for 8h`,
 					if _, err := e.arguments(c, 0); err != nil {
 						return err
 					}
+					if c.Duration("for") <= 0 {
+						return errLifetime
+					}
 					if err := private.NoCore(); err != nil {
 						return err
 					}
@@ -91,7 +96,7 @@ leafseal agent serve --for 8h`,
 				return err
 			}
 			if c.Duration("for") <= 0 {
-				return usagef("--for takes a time such as 30m or 8h")
+				return errLifetime
 			}
 			e.agentFor = c.Duration("for")
 			ring, err := e.ring()

@@ -178,8 +178,12 @@ func checkPeer(conn *net.UnixConn) error {
 }
 
 func listen(path string) (l *net.UnixListener, release func(), err error) {
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+	dir := filepath.Dir(path)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, nil, err
+	}
+	if !onlyOurs(dir) {
+		return nil, nil, fmt.Errorf("%s is no folder that only you can write to", dir)
 	}
 	release, err = takeLock(path + ".lock")
 	if err != nil {

@@ -116,8 +116,45 @@ func TestMalformed(t *testing.T) {
 		conn.Write([]byte(msg))
 		conn.Close()
 	}
+	id, err := age.GenerateX25519Identity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Hold([32]byte{}, []byte(id.String())); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := c.ask(&header{Do: "unwrap", Stanzas: []*age.Stanza{nil}}, nil); err == nil {
+		t.Fatal("a stanza that is none")
+	}
 	if _, _, err := c.Status(); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// It listens in no folder where others could put something in its place.
+func TestSharedFolder(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "agent.sock")
+	for _, mode := range []os.FileMode{0o777, 0o777 | os.ModeSticky, 0o770} {
+		if err := os.Chmod(dir, mode); err != nil {
+			t.Fatal(err)
+		}
+		if err := Serve(path, time.Hour, time.Now, func() { t.Error("it listens") }); err == nil {
+			t.Fatal(mode)
+		}
+	}
+	if err := os.Chmod(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	link := filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink(dir, link); err != nil {
+		t.Fatal(err)
+	}
+	if err := Serve(filepath.Join(link, "agent.sock"), time.Hour, time.Now, func() { t.Error("it listens") }); err == nil {
+		t.Fatal("behind a link")
+	}
+	if left, err := os.ReadDir(dir); len(left) > 0 || err != nil {
+		t.Fatal(left, err)
 	}
 }
 

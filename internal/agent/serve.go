@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -119,6 +120,9 @@ func (s *server) do(h *header, text *secret, reply *header) (key []byte, err err
 	defer s.mu.Unlock()
 	switch h.Do {
 	case "unwrap":
+		if slices.Contains(h.Stanzas, nil) {
+			return nil, errors.New("malformed request")
+		}
 		held := s.texts[h.File]
 		if held == nil {
 			return nil, nil

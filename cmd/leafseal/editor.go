@@ -50,8 +50,13 @@ func (e *env) editor() (string, error) {
 
 // isolate shuts the editor in with the folder, where that is possible.
 func (e *env) isolate(folder *private.Folder) {
-	if line, err := e.editor(); err == nil && slices.Contains(windowed, editorName(line)) {
+	line, err := e.editor()
+	if err != nil {
+		return // which runEditor tells
+	}
+	if slices.Contains(windowed, editorName(line)) {
 		e.detail("the editor %q may be a running program: your other programs can see the copy in %s", line, folder.Path)
+		e.warn("what the editor %q itself keeps of the text may be on a disk, such as a local history (in code: workbench.localHistory.enabled, files.hotExit)", line)
 		return
 	}
 	hide := []string{"/tmp", "/var/tmp"}
@@ -60,6 +65,9 @@ func (e *env) isolate(folder *private.Folder) {
 	}
 	if err := folder.Isolate([]string{"leafseal", "view", "--"}, hide); err != nil {
 		e.detail("%s; your other programs can see the copy in %s", err, folder.Path)
+		if quietFlags[editorName(line)] == nil {
+			e.warn("backups, swap and history of the editor %q may be on a disk: leafseal knows no flags against them, and this machine allows no private view", line)
+		}
 		return
 	}
 	e.detail("the copy is on ramfs, which only the editor sees; all else it writes is held in memory too")
@@ -122,7 +130,7 @@ func editorName(line string) string {
 		name, _, _ := strings.Cut(filepath.Base(path), ".")
 		return name
 	}
-	program := strings.Fields(line)[0]
+	program := programIn(line)
 	if called := name(program); quietFlags[called] != nil || slices.Contains(windowed, called) {
 		return called
 	}
@@ -135,6 +143,23 @@ func editorName(line string) string {
 	return name(program)
 }
 
+// runners are programs that run the one behind them.
+var runners = []string{"env", "command", "exec", "nice", "ionice", "nohup", "setsid", "time"}
+
+// programIn is the program of a command line, behind its assignments.
+func programIn(line string) string {
+	words := strings.Fields(line)
+	for _, word := range words {
+		word = strings.Trim(word, `"'`)
+		name, _, assigns := strings.Cut(word, "=")
+		if assigns && !strings.Contains(name, "/") || strings.HasPrefix(word, "-") || slices.Contains(runners, filepath.Base(word)) {
+			continue
+		}
+		return word
+	}
+	return words[0]
+}
+
 // withoutKeys is an environment without the variables that hold our keys.
 func withoutKeys(environ []string) []string {
 	return slices.DeleteFunc(slices.Clone(environ), func(kv string) bool {
@@ -143,12 +168,12 @@ func withoutKeys(environ []string) []string {
 	})
 }
 
-// closeOnSignal removes the folder when the process is told to end. ^C is the
-// editor's: it is ignored here. The returned function ends the watch, and
+// closeOnSignal removes the folder when the process is told to end. ^C and ^\
+// are the editor's: they are ignored here. The returned function ends the watch, and
 // removes the folder.
 func (e *env) closeOnSignal(folder *private.Folder) func() error {
 	interrupts, ends := make(chan os.Signal, 1), make(chan os.Signal, 1)
-	signal.Notify(interrupts, os.Interrupt)
+	signal.Notify(interrupts, os.Interrupt, syscall.SIGQUIT)
 	signal.Notify(ends, syscall.SIGTERM, syscall.SIGHUP)
 	done := make(chan struct{})
 	go func() {

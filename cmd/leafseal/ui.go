@@ -135,7 +135,8 @@ func (e *env) ask(question string, hidden bool) (string, error) {
 	return askHidden(tty)
 }
 
-// askHidden reads a line with echo off; echo comes back even after ^C.
+// askHidden reads a line with echo off; echo comes back after whatever ends it,
+// and it cannot be stopped by ^Z, as a shell would turn echo on meanwhile.
 func askHidden(tty *os.File) (string, error) {
 	fd := int(tty.Fd())
 	state, err := term.GetState(fd)
@@ -144,7 +145,7 @@ func askHidden(tty *os.File) (string, error) {
 	}
 	defer fmt.Fprintln(tty)
 	interrupted := make(chan os.Signal, 1)
-	signal.Notify(interrupted, os.Interrupt)
+	signal.Notify(interrupted, endsPrompt...)
 	defer signal.Stop(interrupted)
 	type line struct {
 		text []byte

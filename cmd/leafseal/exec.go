@@ -33,6 +33,10 @@ leafseal's: 126 if it cannot be run, 127 if there is none.
 memory, gone when the last program that inherited it ends. Programs that close
 what they inherit (ssh, sudo) cannot read it: leafseal get key.txt | ssh-add -
 
+--mask is for accidents: it hides values of four bytes and more, and their
+lines, where they are printed as they are. What the program encodes
+(base64, JSON, quotes), cuts or writes to a file or the terminal stays readable.
+
 leafseal exec config/prod.yaml -- ./server --port 8080
 leafseal exec --file TLS_KEY=tls.key -- sh -c 'exec ./server --key "$TLS_KEY"'
 leafseal exec --mask .env -- ./migrate.sh`,

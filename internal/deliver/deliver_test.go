@@ -86,9 +86,17 @@ func TestEnviron(t *testing.T) {
 }
 
 func TestHijacks(t *testing.T) {
-	for name, want := range map[string]bool{"PATH": true, "LD_PRELOAD": true, "GIT_SSH_COMMAND": true, "BASH_ENV": true, "NODE_OPTIONS": true, "DB_PATH": false, "PATHS": false, "PASSWORD": false} {
-		if Hijacks(name) != want {
-			t.Errorf("%s: %v", name, !want)
+	for _, name := range strings.Fields("PATH Path LD_PRELOAD GIT_SSH_COMMAND BASH_ENV NODE_OPTIONS XDG_CONFIG_HOME ZDOTDIR TAR_OPTIONS OPENSSL_CONF MAKEFLAGS GOFLAGS " +
+		"RUSTC_WRAPPER CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER PYTHONWARNINGS npm_config_script_shell JAVA_OPTS IBM_JAVA_OPTIONS KAFKA_JVM_OPTS MAVEN_OPTS CORECLR_PROFILER_PATH_64 " +
+		"ComSpec PSModulePath AWS_PAGER KUBE_EDITOR EDITOR GTK_PATH R_PROFILE_USER LOCPATH VIMINIT PIP_INDEX_URL UV_INDEX") {
+		if !Hijacks(name) {
+			t.Errorf("%s is not refused", name)
+		}
+	}
+	for _, name := range strings.Fields("DB_PATH PATHS PASSWORD NPM_TOKEN NPM_CONFIG__AUTH CARGO_REGISTRY_TOKEN GOOGLE_APPLICATION_CREDENTIALS AWS_SECRET_ACCESS_KEY AWS_CONFIG_FILE KUBECONFIG DOCKER_CONFIG " +
+		"SSL_CERT_FILE HTTPS_PROXY BUNDLE_RUBYGEMS__PKG__GITHUB__COM COMPOSER_AUTH UV_PUBLISH_TOKEN TF_VAR_password DOTNET_ENVIRONMENT PYTHONUNBUFFERED JAVA_VERSION ENVIRONMENT OPTIONS HOMEPAGE LESSON") {
+		if Hijacks(name) {
+			t.Errorf("%s is refused", name)
 		}
 	}
 }

@@ -39,6 +39,7 @@ func NewMask(out io.Writer, values []string) *Mask {
 			}
 		}
 		add(v)
+		add(strings.TrimSpace(v)) // as it is after "read"
 	}
 	for start, list := range m.starts {
 		slices.SortFunc(list, func(a, b string) int { return len(b) - len(a) })

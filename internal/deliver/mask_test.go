@@ -22,7 +22,7 @@ func mask(t testing.TB, values []string, parts ...string) string {
 }
 
 func TestMask(t *testing.T) {
-	values := []string{"hunter2", "hunter2-longer", "abc", "line one\n  line two\n", "aaaa"}
+	values := []string{"hunter2", "hunter2-longer", "abc", "line one\n  line two\n", "aaaa", "  padded  "}
 	for _, c := range []struct{ in, want string }{
 		{"nothing", "nothing"},
 		{"", ""},
@@ -36,6 +36,8 @@ func TestMask(t *testing.T) {
 		{"line one\n", "*****\n"},
 		{"aaaaaaaab", "**********b"},
 		{"hunhunter2", "hun*****"},
+		{"a  padded  b", "a*****b"},
+		{"padded", "*****"},
 	} {
 		if got := mask(t, values, c.in); got != c.want {
 			t.Errorf("%q became %q, not %q", c.in, got, c.want)

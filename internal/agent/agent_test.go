@@ -131,6 +131,22 @@ func TestMalformed(t *testing.T) {
 	}
 }
 
+// Once it is told to stop, nobody is answered any more.
+func TestStop(t *testing.T) {
+	for range 20 {
+		c, end := start(t, time.Hour, time.Now)
+		if err := c.Stop(); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := c.Status(); !errors.Is(err, ErrNone) {
+			t.Fatal(err)
+		}
+		if err := <-end; err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // It listens in no folder where others could put something in its place.
 func TestSharedFolder(t *testing.T) {
 	dir := t.TempDir()

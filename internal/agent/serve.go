@@ -22,6 +22,7 @@ type server struct {
 	until time.Time
 	done  chan struct{} // closed when it has to end
 	end   func()
+	deaf  func() error // closes the socket
 
 	mu    sync.Mutex
 	texts map[[32]byte]*secret
@@ -39,7 +40,7 @@ func Serve(path string, lifetime time.Duration, now func() time.Time, ready func
 	defer release()
 	defer l.Close() // removes the socket
 	done := make(chan struct{})
-	s := &server{now: now, until: now().Round(0).Add(lifetime), done: done, end: sync.OnceFunc(func() { close(done) }), texts: make(map[[32]byte]*secret)}
+	s := &server{now: now, until: now().Round(0).Add(lifetime), done: done, end: sync.OnceFunc(func() { close(done) }), deaf: l.Close, texts: make(map[[32]byte]*secret)}
 	defer s.forget()
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGHUP, os.Interrupt)
@@ -106,6 +107,9 @@ func (s *server) answer(conn *net.UnixConn) {
 	}
 	if text != nil {
 		text.wipe()
+	}
+	if h.Do == "stop" {
+		s.deaf() // before the other side hears that it has ended
 	}
 	send(conn, reply, key)
 	clear(key)

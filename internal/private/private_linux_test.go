@@ -23,14 +23,14 @@ func tmpfs(t *testing.T) string {
 }
 
 // What a dead process left is removed, and nothing else of a similar name.
-func TestSweep(t *testing.T) {
+func TestSweepOnlyOurs(t *testing.T) {
 	place := tmpfs(t)
 	live, err := New([]string{place}, "")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer live.Close()
-	for name, mode := range map[string]os.FileMode{"leafseal-123": 0o700, "leafseal-src": 0o700, "leafseal-1.2": 0o700, "leafseal-": 0o700, "leafseal-2": 0o755} {
+	for name, mode := range map[string]os.FileMode{prefix + "123": 0o700, "leafseal-3": 0o700, prefix + "src": 0o700, prefix + "1.2": 0o700, prefix: 0o700, prefix + "2": 0o755} {
 		if err := os.Mkdir(filepath.Join(place, name), mode); err != nil {
 			t.Fatal(err)
 		}
@@ -40,7 +40,7 @@ func TestSweep(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer next.Close()
-	for name, stays := range map[string]bool{"leafseal-123": false, "leafseal-src": true, "leafseal-1.2": true, "leafseal-": true, "leafseal-2": true, filepath.Base(live.Path): true} {
+	for name, stays := range map[string]bool{prefix + "123": false, "leafseal-3": true, prefix + "src": true, prefix + "1.2": true, prefix: true, prefix + "2": true, filepath.Base(live.Path): true} {
 		if _, err := os.Lstat(filepath.Join(place, name)); (err == nil) != stays {
 			t.Errorf("%s: %v", name, err)
 		}

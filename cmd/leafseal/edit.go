@@ -25,10 +25,10 @@ func editCommand(e *env) *cli.Command {
 and seals what comes back. Without a change the file is not touched. If the
 result cannot be sealed, the editor opens again.
 
-On Linux the editor sees the copy, and nobody else does. Its swap, backups,
-history and whatever else it writes are gone when it ends: your own folders are
-covered by memory, all other files are read-only to it. Editors that open a
-window of a running program, such as code --wait, cannot be shut in like that.
+On Linux the copy is where only the editor sees it. Its swap, backups, history
+and whatever else it writes are gone when it ends: your own folders are covered
+by memory, all other files are read-only to it. Editors that open a window of a
+running program, such as code --wait, cannot be shut in like that.
 
 leafseal edit config/prod.yaml
 EDITOR="code --wait" leafseal edit config/prod.yaml`,

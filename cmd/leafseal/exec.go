@@ -71,6 +71,9 @@ leafseal exec --mask .env -- ./migrate.sh`,
 			}
 			path, err := exec.LookPath(argv[0])
 			if err == nil {
+				if err := h.makeFiles(); err != nil {
+					return errors.Join(err, h.close())
+				}
 				err = h.run(path, argv)
 			}
 			return errors.Join(cannotRun(e, argv[0], err), h.close())
@@ -85,7 +88,15 @@ type handover struct {
 	vars   []deliver.Variable
 	from   map[string]string // variables and the file that each comes from
 	hidden []string          // values that --mask hides
-	folder *private.Folder   // of files, where they cannot do without a name
+	files  []handedFile
+	folder *private.Folder // of files, where they cannot do without a name
+}
+
+// handedFile is what a variable is to lead to.
+type handedFile struct {
+	variable   int // in vars
+	from, name string
+	data       []byte
 }
 
 func (h *handover) run(path string, argv []string) error {
@@ -176,14 +187,28 @@ func (h *handover) addFile(wish string) error {
 		}
 		data = []byte(text)
 	}
-	at, err := private.Nameless(data)
-	if errors.Is(err, errors.ErrUnsupported) {
-		at, err = h.named(fmt.Sprintf("%d-%s", len(h.vars), filepath.Base(path)), data)
+	if err := h.add(path, key, deliver.Variable{Name: name}); err != nil {
+		return err
 	}
-	if err != nil {
-		return fmt.Errorf("%s: its plain text cannot be handed over: %w", path, err)
+	at := len(h.vars) - 1
+	h.files = append(h.files, handedFile{at, path, fmt.Sprintf("%d-%s", at, filepath.Base(path)), data})
+	return nil
+}
+
+// makeFiles makes the files once nothing else is started any more, such as an
+// age plugin, that would inherit them.
+func (h *handover) makeFiles() error {
+	for _, f := range h.files {
+		at, err := private.Nameless(f.data)
+		if errors.Is(err, errors.ErrUnsupported) {
+			at, err = h.named(f.name, f.data)
+		}
+		if err != nil {
+			return fmt.Errorf("%s: its plain text cannot be handed over: %w", f.from, err)
+		}
+		h.vars[f.variable].Text = at
 	}
-	return h.add(path, key, deliver.Variable{Name: name, Text: at})
+	return nil
 }
 
 // named makes a file in a private folder, which stays as long as we do.

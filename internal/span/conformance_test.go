@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -371,6 +372,41 @@ func TestDepth(t *testing.T) {
 		if !checkLaws(t, f, deep("[", "]", 500)) {
 			t.Errorf("%s: 500 levels are refused", f.Name)
 		}
+	}
+}
+
+// TestRoom: many values below one long path take a bounded amount of memory.
+func TestRoom(t *testing.T) {
+	times := strings.Repeat
+	long := times("k", 500_000)
+	for _, c := range []struct {
+		f                 *Format
+		head, value, tail string
+	}{
+		{&JSON, times("[", 990), "1,", "1" + times("]", 990)},
+		{&JSON, times("[", 990), "[1],", "1" + times("]", 990)},
+		{&JSON, times(`{"a":`, 990) + "[", `{"a":1},`, "1]" + times("}", 990)},
+		{&JSON, `{"` + long + `":[`, "1,", "1]}"},
+		{&YAML, times("[", 990), "1,", "1" + times("]", 990)},
+		{&YAML, times("{a: ", 990) + "[", "[1],", "1]" + times("}", 990)},
+		{&YAML, "? " + long + "\n:\n", "- 1\n", ""},
+		{&TOML, "a=" + times("[", 990), "1,", "1" + times("]", 990)},
+		{&TOML, "a=" + times("{a=", 990) + "[", "[1],", "1]" + times("}", 990)},
+		{&TOML, "[" + times("a.", 990) + "a]\nb=[", "1,", "1]"},
+		{&TOML, "[" + long + "]\nb=[", "1,", "1]"},
+	} {
+		src := []byte(c.head + times(c.value, 200_000) + c.tail)
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, err := c.f.Find(src)
+		runtime.ReadMemStats(&after)
+		if mb := (after.TotalAlloc - before.TotalAlloc) >> 20; mb > 600 || err == nil || !strings.Contains(err.Error(), "too many values") {
+			t.Errorf("%s: %.20q… took %d MB, %v", c.f.Name, c.head, mb, err)
+		}
+	}
+	// A million values, each five levels deep, are no trouble.
+	if _, err := JSON.Find([]byte(`{"aaaa":{"bbbb":{"cccc":[[` + times("1,", 1_000_000) + "1]]}}}")); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -29,7 +29,7 @@ var strictJSON, withComments = jsonKind{}, jsonKind{comments: true}
 
 // scan returns a scanner in front of the document.
 func (k jsonKind) scan(src []byte) *jsonScan {
-	s := &jsonScan{src: src, kind: k}
+	s := &jsonScan{src: src, kind: k, paths: paths{Room(len(src))}}
 	if bytes.HasPrefix(src, []byte(bom)) {
 		s.pos = len(bom)
 	}
@@ -57,6 +57,7 @@ type jsonScan struct {
 	path   []Step
 	lists  int  // levels that are lists
 	starts bool // an element of an outermost list began, its first value did not
+	paths  paths
 	spans  []Span
 	err    error // in white space
 	root   jsonRoot
@@ -204,8 +205,7 @@ func (s *jsonScan) value() error {
 		if s.peek() == c+2 && len(s.levels) > 0 { // '{'+2 is '}', '['+2 is ']'
 			s.pos++
 			s.spans = s.spans[:n] // comments in it are part of it
-			s.add(start)
-			return nil
+			return s.add(start)
 		}
 		if len(s.levels) == MaxDepth {
 			return errorAt(start, "nested deeper than %d levels", MaxDepth)
@@ -216,8 +216,7 @@ func (s *jsonScan) value() error {
 	if err := s.scalar(); err != nil {
 		return err
 	}
-	s.add(start)
-	return nil
+	return s.add(start)
 }
 
 func (s *jsonScan) enter(list bool) {
@@ -247,12 +246,15 @@ func (s *jsonScan) valueEnds() {
 	}
 }
 
-func (s *jsonScan) add(start int) {
-	path := make([]Step, len(s.path))
-	copy(path, s.path)
+func (s *jsonScan) add(start int) error {
+	path, ok := s.paths.copy(s.path)
+	if !ok {
+		return errRoom(start)
+	}
 	s.spans = append(s.spans, Span{Start: start, End: s.pos, Kind: Value, Path: path, Starts: s.starts, Open: `"`, Close: `"`})
 	s.starts = false
 	s.valueEnds()
+	return nil
 }
 
 func (s *jsonScan) scalar() error {

@@ -13,6 +13,32 @@ import (
 // MaxDepth is the deepest nesting of maps and lists that any format accepts.
 const MaxDepth = 1000
 
+// Room returns how many bytes leafseal spends on the paths of a document of
+// size bytes. Each value has a path of its own, so that many values below a
+// long path could take any memory and time. What people write takes a tenth.
+func Room(size int) int { return 64<<20 + 128*size }
+
+const stepSize = 40 // of a Step in memory, in bytes
+
+// paths makes the paths of a document's values.
+type paths struct{ room int }
+
+// copy returns a copy of path; false if there is no more room.
+func (p *paths) copy(path []Step) ([]Step, bool) {
+	for i := range path {
+		p.room -= len(path[i].Key)
+	}
+	if p.room -= len(path) * stepSize; p.room < 0 {
+		return nil, false
+	}
+	return append(make([]Step, 0, len(path)), path...), true
+}
+
+// errRoom refuses a value for which there is no more room.
+func errRoom(offset int) *Error {
+	return &Error{offset, "too many values below keys that are too long or nested too deep", "a file for each part of it, or --format text, which encrypts it as a whole"}
+}
+
 // Kind says what a span holds.
 type Kind byte
 

@@ -83,6 +83,7 @@ type tomlScan struct {
 	path     []Step
 	elem     int // the element of an outermost list that the scanner is in, as a node; 0: none
 	lastElem int // the one that the last value was in
+	paths    paths
 	spans    []Span
 }
 
@@ -99,7 +100,7 @@ func scanTOML(src []byte) (*tomlScan, error) {
 		return nil, &Error{validPrefix(src), "not valid UTF-8", "TOML is always UTF-8"}
 	}
 	lines := bytes.Count(src, []byte{'\n'}) + 1
-	s := &tomlScan{src: src, at: make(map[tomlKey]int), nodes: make([]tomlNode, 0, lines+1), spans: make([]Span, 0, lines)}
+	s := &tomlScan{src: src, paths: paths{Room(len(src))}, at: make(map[tomlKey]int), nodes: make([]tomlNode, 0, lines+1), spans: make([]Span, 0, lines)}
 	if bytes.HasPrefix(src, []byte(bom)) {
 		s.pos = len(bom)
 	}
@@ -422,19 +423,22 @@ func (s *tomlScan) value(n int) error {
 	s.nodes[n].end = s.pos
 	if size == 0 {
 		s.spans = s.spans[:comments] // a comment in an empty array goes with it
-		s.add(start)
+		return s.add(start)
 	}
 	return nil
 }
 
 // add notes the span of a value that ends at the cursor. Tables may stand
 // apart from the array they are in: each stretch of an element counts as one.
-func (s *tomlScan) add(start int) {
-	path := make([]Step, len(s.path))
-	copy(path, s.path)
+func (s *tomlScan) add(start int) error {
+	path, ok := s.paths.copy(s.path)
+	if !ok {
+		return errRoom(start)
+	}
 	starts := s.elem != 0 && s.elem != s.lastElem
 	s.lastElem = s.elem
 	s.spans = append(s.spans, Span{Start: start, End: s.pos, Kind: Value, Path: path, Starts: starts, Open: `"`, Close: `"`})
+	return nil
 }
 
 // list reads an array and returns the number of its elements.

@@ -55,6 +55,7 @@ type yamlWalk struct {
 	starts bool
 	inKey  int // within how many keys: nothing in a key is a value
 	path   []Step
+	paths  paths
 	spans  []Span
 	docs   []*yaml.Node              // the roots
 	at     map[*yaml.Node]yamlExtent // kept for edits only
@@ -84,7 +85,7 @@ func walkYAML(src []byte, keep bool) (w *yamlWalk, err error) {
 	if err != nil {
 		return nil, err
 	}
-	w = &yamlWalk{src: src, spans: make([]Span, 0, bytes.Count(src, []byte{'\n'})+1)}
+	w = &yamlWalk{src: src, paths: paths{Room(len(src))}, spans: make([]Span, 0, bytes.Count(src, []byte{'\n'})+1)}
 	if keep {
 		w.at = make(map[*yaml.Node]yamlExtent)
 	}
@@ -407,8 +408,10 @@ func (w *yamlWalk) value(n *yaml.Node, tag, start int) {
 	if tag >= 0 {
 		start = tag
 	}
-	path := make([]Step, len(w.path))
-	copy(path, w.path)
+	path, ok := w.paths.copy(w.path)
+	if !ok {
+		panic(misplaced{errRoom(start)})
+	}
 	w.spans = append(w.spans, Span{Start: start, End: w.pos, Kind: Value, Doc: w.doc, Path: path, Starts: w.starts, Decoded: decodedYAML(n)})
 	w.starts = false
 }

@@ -12,7 +12,7 @@ func plainYAML(src []byte) (spans []Span, ok bool) {
 			return nil, false
 		}
 	}
-	p := &plainWalk{src: src, spans: make([]Span, 0, bytes.Count(src, []byte{'\n'})+1)}
+	p := &plainWalk{src: src, paths: paths{Room(len(src))}, spans: make([]Span, 0, bytes.Count(src, []byte{'\n'})+1)}
 	p.next()
 	if p.pos < len(src) && p.indent == 0 && string(p.src[p.pos:p.end]) == "---" {
 		p.pos = p.end
@@ -38,6 +38,7 @@ type plainWalk struct {
 	lists  int
 	starts bool
 	path   []Step
+	paths  paths
 	spans  []Span
 }
 
@@ -172,7 +173,9 @@ func (p *plainWalk) entry(indent int) bool {
 		return p.collection(p.indent)
 	}
 	later := len(p.spans) - comments // comments stand behind the empty value
-	p.add(colon, colon, "")
+	if !p.add(colon, colon, "") {
+		return false
+	}
 	empty := p.spans[comments+later]
 	copy(p.spans[comments+1:], p.spans[comments:comments+later])
 	p.spans[comments] = empty
@@ -211,17 +214,22 @@ func (p *plainWalk) value(indent int) bool {
 	} else if rest = bytes.TrimLeft(rest, " "); len(rest) > 0 && rest[0] != '#' {
 		return false
 	}
-	p.add(p.pos, p.pos+n, decoded)
+	if !p.add(p.pos, p.pos+n, decoded) {
+		return false
+	}
 	p.pos += n
 	p.next()
 	return p.pos == len(p.src) || p.indent <= indent
 }
 
-func (p *plainWalk) add(start, end int, decoded string) {
-	path := make([]Step, len(p.path))
-	copy(path, p.path)
+func (p *plainWalk) add(start, end int, decoded string) bool {
+	path, ok := p.paths.copy(p.path)
+	if !ok {
+		return false
+	}
 	p.spans = append(p.spans, Span{Start: start, End: end, Kind: Value, Path: path, Starts: p.starts, Decoded: decoded})
 	p.starts = false
+	return true
 }
 
 // keyLength returns the length of a plain key that is a string, if text starts

@@ -169,7 +169,8 @@ Reading. A file without a block is not a leafseal file; if it holds tokens it is
 damaged. No text is released before all tokens are opened, all places are proved
 and the seal is checked. Writers MUST refuse plaintext that holds something
 token-shaped, and MUST open what they wrote and compare it with what they were
-given before they hand it out.
+given before they hand it out. Both MAY refuse a file whose paths, one for each
+value, are together far longer than the file.
 
 # YAML
 

@@ -20,6 +20,7 @@ type body struct {
 	spans  []span.Span
 	paths  [][]byte // encoded, per span
 	single []bool   // anchored, per span
+	room   int      // how many bytes of places there may be yet
 }
 
 // find takes a document apart. kind is the failure if the format refuses it.
@@ -28,7 +29,7 @@ func find(f *span.Format, file string, src []byte, kind error) (*body, error) {
 	if err != nil {
 		return nil, refuse(file, src, kind, err)
 	}
-	b := &body{src: src, spans: spans, paths: make([][]byte, len(spans)), single: make([]bool, len(spans))}
+	b := &body{src: src, spans: spans, paths: make([][]byte, len(spans)), single: make([]bool, len(spans)), room: span.Room(len(src))}
 	seen := make(map[string]int, len(spans))
 	size := 0
 	for i := range spans {
@@ -75,8 +76,14 @@ func (b *body) skip(c *seal.Chain, i int) {
 	c.Skip(b.paths[i], b.spans[i].Kind == span.Value && b.starts(i))
 }
 
-func (b *body) place(c *seal.Chain, i int, between []byte) []byte {
-	return c.Place(kindName(b.spans[i].Kind), b.paths[i], b.single[i], b.starts(i), between)
+// place returns the place of span i. A place holds the path of the anchor: the
+// places behind one long path could take any time.
+func (b *body) place(c *seal.Chain, i int, between []byte) ([]byte, error) {
+	place := c.Place(kindName(b.spans[i].Kind), b.paths[i], b.single[i], b.starts(i), between)
+	if b.room -= len(place); b.room < 0 {
+		return nil, errors.New("too many values behind keys that are too long or nested too deep")
+	}
+	return place, nil
 }
 
 // at names span i in an error.
@@ -132,7 +139,10 @@ func sealBody(f *span.Format, file string, key *seal.Key, blk *seal.Block, b *bo
 		if span.Token(trimAround(text, &s)) {
 			return nil, handTyped(b.at(file, i, ErrEncrypted))
 		}
-		place := b.place(&chain, i, between)
+		place, err := b.place(&chain, i, between)
+		if err != nil {
+			return nil, b.at(file, i, fmt.Errorf("%w: %w", ErrUnsupported, err))
+		}
 		out = append(out, between...)
 		if len(text) == 0 {
 			out = append(out, f.Empty...)
@@ -268,8 +278,15 @@ func openBody(f *span.Format, file string, key *seal.Key, blk *seal.Block, src [
 			return nil, b.at(file, i, fmt.Errorf("%w: %w", ErrTampered, err))
 		}
 		start, ok := withGlue(f, src, last, s.Start, t.Text)
-		if !ok || !key.Check(ad.of(s.Kind), b.place(&chain, i, src[last:start]), t) {
+		if !ok {
 			return nil, b.at(file, i, fmt.Errorf("%w: %w", ErrTampered, seal.ErrPlace))
+		}
+		place, err := b.place(&chain, i, src[last:start])
+		if err == nil && !key.Check(ad.of(s.Kind), place, t) {
+			err = seal.ErrPlace
+		}
+		if err != nil {
+			return nil, b.at(file, i, fmt.Errorf("%w: %w", ErrTampered, err))
 		}
 		chain.Took(t.Text)
 		o.plain = append(append(o.plain, src[last:start]...), t.Text...)

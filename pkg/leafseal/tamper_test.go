@@ -1,6 +1,7 @@
 package leafseal_test
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"strings"
@@ -182,6 +183,21 @@ func TestMixingVersions(t *testing.T) {
 	for i, l := range strings.SplitAfter(w2, "\n") {
 		if l != w1[i] && !strings.HasPrefix(l, "# seal") {
 			refused(t, name, "a value set back under seal: whole", strings.Replace(w2, l, w1[i], 1))
+		}
+	}
+}
+
+// The places behind one long path take a bounded amount of time: without the
+// bound these would take a minute each.
+func TestLongAnchor(t *testing.T) {
+	long, list := strings.Repeat("k", 200_000), strings.Repeat("1,", 100_000)
+	for name, plain := range map[string]string{
+		"a.json": `{"` + long + `":1,"l":[` + list + "1]}",
+		"a.toml": long + "=1\nl=[" + list + "1]\n",
+	} {
+		_, err := leafseal.Encrypt([]byte(plain), leafseal.Options{Name: name, Readers: []leafseal.Reader{reader("alice", alice)}})
+		if !errors.Is(err, leafseal.ErrUnsupported) || !strings.Contains(err.Error(), "too many values behind keys") {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 }

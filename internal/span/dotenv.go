@@ -98,8 +98,9 @@ func readEnvLine(src []byte, start int) (envLine, error) {
 	}
 	// A token stands for a quoted value: the comment behind it is its own.
 	text := src[l.value.Start:l.value.End]
+	l.value.Commented = unquotedEnd(text) < len(text)
 	if end := unquotedEnd(text); end < len(text) && Token(text[:end]) {
-		l.value.End = value + end
+		l.value.End, l.value.Commented = value+end, false
 		l.comment = commentSpan(src, skipBlanks(src, l.value.End, l.end), l.end)
 	}
 	return l, nil
@@ -130,6 +131,7 @@ func quotedEnv(src []byte, l *envLine) error {
 		l.comment = commentSpan(src, rest, l.end)
 	default: // pieces that sh would join
 		l.value.End = trimBlanks(src, end, l.end)
+		l.value.Commented = unquotedEnd(src[end:l.end]) < l.end-end
 	}
 	return nil
 }

@@ -54,6 +54,7 @@ type Span struct {
 	Doc        int    // number of the document in its stream, from 0; always 0 outside YAML, and for comments
 	Path       []Step // decoded keys and list steps from the root; nil for a comment
 	Starts     bool   // the first value span of an element of an outermost list, or a comment
+	Commented  bool   // a value whose source text has a comment in it
 	Fixed      bool   // never sealed, it is structure: the alias of a YAML merge key
 	Always     bool   // sealed whatever a rule says: readers differ on which keys it holds
 	Open       string // what a token needs in front of it here; part of the span in a sealed document

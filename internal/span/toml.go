@@ -421,23 +421,24 @@ func (s *tomlScan) value(n int) error {
 		return err
 	}
 	s.nodes[n].end = s.pos
-	if size == 0 {
-		s.spans = s.spans[:comments] // a comment in an empty array goes with it
-		return s.add(start)
+	if size > 0 {
+		return nil
 	}
-	return nil
+	commented := len(s.spans) > comments
+	s.spans = s.spans[:comments] // a comment in an empty array goes with it
+	return s.add(start, commented)
 }
 
 // add notes the span of a value that ends at the cursor. Tables may stand
 // apart from the array they are in: each stretch of an element counts as one.
-func (s *tomlScan) add(start int) error {
+func (s *tomlScan) add(start int, commented bool) error {
 	path, ok := s.paths.copy(s.path)
 	if !ok {
 		return errRoom(start)
 	}
 	starts := s.elem != 0 && s.elem != s.lastElem
 	s.lastElem = s.elem
-	s.spans = append(s.spans, Span{Start: start, End: s.pos, Kind: Value, Path: path, Starts: starts, Open: `"`, Close: `"`})
+	s.spans = append(s.spans, Span{Start: start, End: s.pos, Kind: Value, Path: path, Starts: starts, Commented: commented, Open: `"`, Close: `"`})
 	return nil
 }
 

@@ -53,7 +53,8 @@ type yamlWalk struct {
 	depth  int
 	lists  int
 	starts bool
-	inKey  int // within how many keys: nothing in a key is a value
+	inKey  int  // within how many keys: nothing in a key is a value
+	noted  bool // the value at hand has a comment in it
 	path   []Step
 	paths  paths
 	spans  []Span
@@ -402,6 +403,8 @@ func (w *yamlWalk) expect(text string) {
 // value notes the span of a scalar, alias or empty collection that ends at
 // the cursor.
 func (w *yamlWalk) value(n *yaml.Node, tag, start int) {
+	noted := w.noted
+	w.noted = false
 	if w.inKey > 0 {
 		return
 	}
@@ -412,7 +415,7 @@ func (w *yamlWalk) value(n *yaml.Node, tag, start int) {
 	if !ok {
 		panic(misplaced{errRoom(start)})
 	}
-	w.spans = append(w.spans, Span{Start: start, End: w.pos, Kind: Value, Doc: w.doc, Path: path, Starts: w.starts, Decoded: decodedYAML(n)})
+	w.spans = append(w.spans, Span{Start: start, End: w.pos, Kind: Value, Doc: w.doc, Path: path, Starts: w.starts, Commented: noted, Decoded: decodedYAML(n)})
 	w.starts = false
 }
 
@@ -476,6 +479,7 @@ func (w *yamlWalk) closeFlow(closer byte, n *yaml.Node, tag, start int) {
 	}
 	w.expect(string(closer))
 	if len(n.Content) == 0 {
+		w.noted = len(w.spans) > comments
 		w.spans = w.spans[:comments] // a comment in it goes with it
 		w.value(n, tag, start)
 	}
@@ -682,6 +686,7 @@ func (w *yamlWalk) block(n *yaml.Node) {
 	keep := false
 	for w.pos < len(w.src) && lineBreakAt(w.src, w.pos) == 0 { // a comment in the header goes with it
 		if w.peek() == '#' {
+			w.noted = true
 			break
 		}
 		keep = keep || w.peek() == '+'

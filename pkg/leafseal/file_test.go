@@ -251,6 +251,34 @@ func TestRulesNeverReveal(t *testing.T) {
 	}
 }
 
+// A comment in a value that the rule leaves in clear is no less sealed than
+// one beside it.
+func TestCommentInClearValue(t *testing.T) {
+	for _, c := range [][2]string{
+		{"a.toml", "hosts = [ # note\n]\npassword = 'p'\n"},
+		{"a.toml", "hosts = [[], [\n# note\n]]\npassword = 'p'\n"},
+		{"a.yaml", "hosts: [ # note\n]\npassword: p\n"},
+		{"a.yaml", "hosts: { # note\n}\npassword: p\n"},
+		{"a.yaml", "hosts: | # note\n  u\npassword: p\n"},
+		{"a.env", "HOSTS=u # note\nPASSWORD=p\n"},
+		{"a.env", "HOSTS= # note\nPASSWORD=p\n"},
+		{"a.env", "HOSTS='u'v # note\nPASSWORD=p\n"},
+	} {
+		rule := leafseal.Rule{Only: "(?i)password"}
+		if s := encrypt(t, c[0], c[1], rule); strings.Contains(s, "note") {
+			t.Errorf("in clear:\n%s", s)
+		}
+		f := open(t, c[0], encrypt(t, c[0], strings.Replace(c[1], "note", "", 1), rule))
+		if err := f.Edit([]byte(c[1])); err != nil || strings.Contains(string(f.Bytes()), "note") {
+			t.Errorf("in clear once edited (%v):\n%s", err, f.Bytes())
+		}
+		rule.KeepComments = true
+		if s := encrypt(t, c[0], c[1], rule); !strings.Contains(s, "note") {
+			t.Errorf("sealed, though comments are kept:\n%s", s)
+		}
+	}
+}
+
 func TestInvalidRuleRefused(t *testing.T) {
 	for _, r := range []leafseal.Rule{{Only: "^(pass"}, {Except: "["}, {Only: "a\nb"}} {
 		_, err := leafseal.Encrypt([]byte("password: p\n"), leafseal.Options{Name: "a.yaml", Rule: r, Readers: []leafseal.Reader{reader("", alice)}})

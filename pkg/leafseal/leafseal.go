@@ -440,9 +440,10 @@ func (r Rule) compile() (selector, error) {
 
 // seals reports whether the rule seals a span. A value that no key names, or
 // that programs may take for several keys, is sealed whatever the rule: nobody
-// can have meant to leave it in clear.
+// can have meant to leave it in clear. So is one with a comment in it, such as
+// an empty list, where comments are.
 func (s selector) seals(sp *span.Span) bool {
-	if sp.Kind == span.Comment {
+	if sp.Kind == span.Comment || sp.Commented && !s.keepComments {
 		return !s.keepComments
 	}
 	if s.only == nil && s.except == nil || sp.Always {

@@ -96,19 +96,19 @@ func ParseBlock(lines []string) (*Block, error) {
 		return nil, errors.New("the block is empty")
 	}
 	version, format, _ := strings.Cut(lines[0], " ")
-	if version != Version {
-		return nil, fmt.Errorf("the block has version %.20q, this leafseal knows %s", version, Version)
+	if n, ok := strings.CutPrefix(version, "v"); ok && version != Version && len(n) < 5 && strings.Trim(n, "0123456789") == "" {
+		return nil, fmt.Errorf("the block has version %q, this leafseal knows %s", version, Version)
 	}
-	if strings.Trim(format, "abcdefghijklmnopqrstuvwxyz") != "" {
+	if version != Version || strings.Trim(format, "abcdefghijklmnopqrstuvwxyz") != "" {
 		return nil, errors.New("the block's begin line is damaged")
 	}
 	b.Format = format
-	for _, line := range lines[1:] {
+	for i, line := range lines[1:] {
 		if len(line) > maxLine {
 			return nil, errors.New("a line of the block is too long")
 		}
 		if err := b.parseLine(line); err != nil {
-			return nil, err
+			return nil, fmt.Errorf("line %d of the block: %w", i+2, err)
 		}
 	}
 	if len(b.Readers) == 0 || len(b.Header) == 0 || len(b.ID) != 16 || len(b.Seal) != 32 || b.PrevID != nil && len(b.PrevID) != 16 {
@@ -143,7 +143,7 @@ func (b *Block) parseLine(line string) (err error) {
 	case "to":
 		name, key, ok := strings.Cut(rest, " ")
 		if !ok || !ValidName(name) && name != "-" || len(b.Readers) == maxReaders {
-			return errors.New("the block has a \"to\" line that is not NAME KEY, or too many of them")
+			return errors.New("it is not \"to NAME KEY\", or there are too many of them")
 		}
 		b.Readers = append(b.Readers, Reader{name, key})
 	case "key":
@@ -151,10 +151,10 @@ func (b *Block) parseLine(line string) (err error) {
 	case "seal":
 		b.Seal, err = strict64.DecodeString(rest)
 	default:
-		return fmt.Errorf("the block has a line that this leafseal does not know: %.20q", word)
+		return errors.New("it is none that this leafseal knows") // unnamed: it may be the text of a value
 	}
 	if err != nil {
-		return fmt.Errorf("the block's %s line is damaged", word)
+		return fmt.Errorf("the %s line is damaged", word)
 	}
 	return nil
 }

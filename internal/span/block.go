@@ -47,8 +47,10 @@ func (f *Format) DetachBlock(src []byte) (body []byte, lines []string, ok bool) 
 		return f.Detach(src)
 	}
 	begin := lastLine(src, f.Comment+beginMark)
-	if begin < 0 {
-		return src, nil, lastLine(src, f.Comment+endMark) >= 0
+	if end := lastLine(src, f.Comment+endMark); begin < 0 && end >= 0 {
+		return src[:end], nil, true
+	} else if begin < 0 {
+		return src, nil, false
 	}
 	rest := strings.TrimSuffix(string(src[begin:]), "\n")
 	for i, l := range strings.Split(rest, "\n") {
@@ -60,7 +62,10 @@ func (f *Format) DetachBlock(src []byte) (body []byte, lines []string, ok bool) 
 		if i == 0 {
 			prefix = f.Comment + beginMark
 		}
-		l, _ = strings.CutPrefix(l, prefix)
+		l, found := strings.CutPrefix(l, prefix)
+		if !found {
+			break
+		}
 		lines = append(lines, l)
 	}
 	return src[:begin], lines, true

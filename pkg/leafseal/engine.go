@@ -232,6 +232,9 @@ func detach(f *span.Format, file string, src []byte) ([]byte, *seal.Block, error
 	if err != nil {
 		return nil, nil, &Error{File: file, Err: fmt.Errorf("%w: %w", ErrTampered, err)}
 	}
+	if span.ByName(blk.Format) == nil {
+		return nil, nil, &Error{File: file, Err: fmt.Errorf("%w: the block says a format that this leafseal does not know", ErrTampered)}
+	}
 	if blk.Format != f.Name {
 		return nil, nil, &Error{File: file, Err: fmt.Errorf("%w: the block says format %.20q, the file is %s", ErrTampered, blk.Format, f.Name)}
 	}

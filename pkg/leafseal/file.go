@@ -128,8 +128,8 @@ func (f *File) KeepSealed(other *File) error {
 
 // write seals plaintext under the block as it stands.
 func (f *File) write(plaintext []byte) error {
-	if _, _, ok := f.format.DetachBlock(plaintext); ok {
-		return &Error{File: f.name, Err: ErrEncrypted, Hint: "leafseal edit changes an encrypted file"}
+	if before, lines, ok := f.format.DetachBlock(plaintext); ok {
+		return f.hasBlock(plaintext, len(before), lines)
 	}
 	b, err := find(f.format, f.name, plaintext, ErrUnsupported)
 	if err != nil {
@@ -153,6 +153,18 @@ func (f *File) write(plaintext []byte) error {
 	}
 	f.block, f.plain, f.bytes, f.count = blk, plaintext, out, count
 	return nil
+}
+
+// hasBlock refuses plaintext with the marks of a block at an offset, even in
+// the middle of a value: whoever saw them there would take the plaintext for an
+// encrypted file.
+func (f *File) hasBlock(plaintext []byte, at int, lines []string) error {
+	if _, err := seal.ParseBlock(lines); err == nil || f.format.Comment == "" {
+		return &Error{File: f.name, Err: ErrEncrypted, Hint: "leafseal edit changes an encrypted file"}
+	}
+	e := &Error{File: f.name, Err: fmt.Errorf("%w, or so it looks: a line begins like one of leafseal's block", ErrEncrypted),
+		Hint: fmt.Sprintf("in plain text, let no line begin with %q; if the file is encrypted, its block is damaged", f.format.Comment+" leafseal:")}
+	return e.place(plaintext, at)
 }
 
 // keepSealed remembers the paths of what is sealed against the rule, so that

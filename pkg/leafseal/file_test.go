@@ -303,6 +303,26 @@ func TestEncryptedInputRefused(t *testing.T) {
 	}
 }
 
+// A mark of a block in a value makes plain text look encrypted: it is refused,
+// and the message says where and why.
+func TestMarkInPlaintext(t *testing.T) {
+	for _, c := range []struct{ name, plain, where string }{
+		{"a.toml", "a = 1\nb = \"\"\"\nx\n# leafseal:end\n\"\"\"\n", "a.toml:4:1: "},
+		{"a.toml", "a = 1\nb = \"\"\"\n# leafseal:begin v1 toml\n\"\"\"\n", "a.toml:3:1: "},
+		{"a.env", "A='\n# leafseal:begin x\n'\n", "a.env:2:1: "},
+		{"a.yaml", "a: 1\n# leafseal:end\n", "a.yaml:2:1: "},
+	} {
+		_, err := leafseal.Encrypt([]byte(c.plain), leafseal.Options{Name: c.name, Readers: []leafseal.Reader{reader("", alice)}})
+		var e *leafseal.Error
+		if !errors.Is(err, leafseal.ErrEncrypted) || !errors.As(err, &e) || !strings.HasPrefix(err.Error(), c.where) || !strings.Contains(e.Hint, "in plain text") {
+			t.Errorf("%q: %v", c.plain, err)
+		}
+		if _, err := leafseal.Inspect([]byte(c.plain), leafseal.Options{Name: c.name}); !errors.Is(err, leafseal.ErrTampered) {
+			t.Errorf("%q: read as encrypted: %v", c.plain, err)
+		}
+	}
+}
+
 func TestReseal(t *testing.T) {
 	const plain = "a: 1\nb: 2\nempty:\n# note\nc: 3\n"
 	sealed := encrypt(t, "a.yaml", plain)
@@ -347,8 +367,17 @@ func TestErrorsAreSilentAboutValues(t *testing.T) {
 		"a.env":   {"A='sentinel\n", "A=\x00sentinel\n", "A=-----BEGIN sentinel\nB=sentinel"},
 		"a.toml":  {"a = sentinel", "a = \"sentinel", "a = \"\"\"\nsentinel", "a = 'sentinel'\na = 'sentinel'\n", "a = 'x' sentinel", "a = \"sentinel\\q\"", "a = ['sentinel' 'sentinel']", "# sentinel\x01", "a = {b = 'sentinel'", "[a]\nb = 'sentinel'\n[a]"},
 	}
+	for _, mark := range []string{"begin sentinel", "begin v1 sentinel", "begin v1 toml\n# sentinel", "begin v1 toml\n# id sentinel", "begin v1 toml\n# to sentinel", "begin v1 toml\nsentinel", "end\nsentinel"} {
+		bad["a.toml"] = append(bad["a.toml"], "a = '''\n# leafseal:"+mark+"\n'''\n")
+		bad["a.env"] = append(bad["a.env"], "A='\n# leafseal:"+mark+"\n'\n")
+	}
 	for name, list := range bad {
 		for _, plain := range list {
+			_, asSealed := leafseal.Decrypt([]byte(plain), name, alice)
+			_, looked := leafseal.Inspect([]byte(plain), leafseal.Options{Name: name})
+			if asSealed == nil || looked == nil || strings.Contains(fmt.Sprint(asSealed, looked), "sentinel") {
+				t.Errorf("%q, read as encrypted: %v, %v", plain, asSealed, looked)
+			}
 			_, err := leafseal.Encrypt([]byte(plain), leafseal.Options{Name: name, Readers: []leafseal.Reader{reader("", alice)}})
 			var e *leafseal.Error
 			if !errors.As(err, &e) {

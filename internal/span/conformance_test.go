@@ -368,6 +368,11 @@ func TestDepth(t *testing.T) {
 			}
 		}
 	}
+	for n, ok := range map[int]bool{maxKeys: true, maxKeys + 1: false} {
+		if _, err := YAML.Find(deep("? ", "a", n)[:2*n+1]); (err == nil) != ok {
+			t.Errorf("%d keys in keys: %v", n, err)
+		}
+	}
 	for _, f := range []*Format{&JSON, &JSONC, &YAML} {
 		if !checkLaws(t, f, deep("[", "]", 500)) {
 			t.Errorf("%s: 500 levels are refused", f.Name)

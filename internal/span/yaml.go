@@ -536,7 +536,9 @@ func (w *yamlWalk) pair(key, value *yaml.Node, seen map[Step]bool, flow bool) {
 		w.pos++ // in flow style yaml.v3 takes any "?" for the indicator
 	}
 	at := w.pos
-	w.inKey++
+	if w.inKey++; w.inKey > maxKeys {
+		w.fail("keys in keys, deeper than %d levels", maxKeys)
+	}
 	w.node(key)
 	w.inKey--
 	step := keyStep(key)
@@ -578,6 +580,10 @@ func (w *yamlWalk) fix(from int, value *yaml.Node) {
 		}
 	}
 }
+
+// maxKeys bounds how deep keys stand in keys: each of them is read again with
+// the key that it is in.
+const maxKeys = 10
 
 // keyStep is a key as a step of a path.
 func keyStep(key *yaml.Node) Step {

@@ -29,7 +29,8 @@ type Reader struct {
 // ValidName reports whether a reader can have this name.
 func ValidName(name string) bool { return seal.ValidName(name) }
 
-// Rule selects what is sealed in a file. The zero value seals everything.
+// Rule selects what is sealed in a file. The zero value seals everything. A
+// value with a comment in its source text is sealed where comments are.
 type Rule struct {
 	Only         string // seal only values whose dotted key path matches this regular expression (RE2)
 	Except       string // but not those whose path matches this one

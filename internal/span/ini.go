@@ -271,10 +271,22 @@ func (l *iniLine) readValue(src []byte) error {
 	}
 	l.continuations(src)
 	text := src[v.Start:v.End]
+	v.Commented = commentedINI(text)
 	if i := bytes.Index(text, []byte("-----BEGIN ")); i >= 0 && !bytes.Contains(text[i:], []byte("-----END")) {
 		return &Error{v.Start, "a value of several lines that are not indented", "indent its other lines: they would be taken for keys"}
 	}
 	return nil
+}
+
+// commentedINI reports whether some program takes a part of a value for a
+// comment: what follows ";" or "#" behind white space.
+func commentedINI(text []byte) bool {
+	for i := 1; i < len(text); i++ {
+		if (text[i] == ';' || text[i] == '#') && strings.IndexByte(" \t\n", text[i-1]) >= 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // continuations takes in the lines that belong to the value: those that are

@@ -204,8 +204,13 @@ func (s *jsonScan) value() error {
 		s.blank()
 		if s.peek() == c+2 && len(s.levels) > 0 { // '{'+2 is '}', '['+2 is ']'
 			s.pos++
+			commented := len(s.spans) > n
 			s.spans = s.spans[:n] // comments in it are part of it
-			return s.add(start)
+			if err := s.add(start); err != nil {
+				return err
+			}
+			s.spans[len(s.spans)-1].Commented = commented
+			return nil
 		}
 		if len(s.levels) == MaxDepth {
 			return errorAt(start, "nested deeper than %d levels", MaxDepth)

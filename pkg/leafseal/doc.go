@@ -125,7 +125,8 @@ Block lines, in this order; each at most once but "to"; [ ] may be missing:
 	v1 FORMAT                 the begin line
 	[only REGEX]              rule lines: what is sealed. RE2, tested against
 	[except REGEX]            the keys of a value joined by "."
-	[comments keep]           comments are clear
+	[comments keep]           comments are clear; without it, a value with a
+	                          comment in it is sealed, whatever its keys
 	[whole]                   the seal covers the whole body
 	[no-newline]              the original does not end in a line break
 	id HEX                    the file id, 32 lower-case hexadecimal digits

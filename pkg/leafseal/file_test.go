@@ -263,6 +263,9 @@ func TestCommentInClearValue(t *testing.T) {
 		{"a.env", "HOSTS=u # note\nPASSWORD=p\n"},
 		{"a.env", "HOSTS= # note\nPASSWORD=p\n"},
 		{"a.env", "HOSTS='u'v # note\nPASSWORD=p\n"},
+		{"a.jsonc", "{\"hosts\": [ // note\n], \"password\": 1}\n"},
+		{"a.ini", "hosts = u ; note\npassword = p\n"},
+		{"a.ini", "hosts =\n  # note\n  u\npassword = p\n"},
 	} {
 		rule := leafseal.Rule{Only: "(?i)password"}
 		if s := encrypt(t, c[0], c[1], rule); strings.Contains(s, "note") {

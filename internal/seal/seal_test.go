@@ -239,3 +239,32 @@ func FuzzParseBlock(f *testing.F) {
 		}
 	})
 }
+
+// FuzzToken: a text comes back, at its place alone; what else opens as a token
+// is one that Seal writes.
+func FuzzToken(f *testing.F) {
+	k := testKey(f)
+	ad, place := []byte("ad"), []byte("place")
+	for _, text := range []string{"", "x", strings.Repeat("x", 31), strings.Repeat("x", 32), strings.Repeat("\x80\x00", 400)} {
+		f.Add(k.Seal(ad, place, []byte(text)), []byte(text), uint(40), byte('A'))
+	}
+	f.Add([]byte("leafseal."+strings.Repeat("A", 96)), []byte("\x80"), uint(0), byte(0))
+	f.Fuzz(func(t *testing.T, token, text []byte, at uint, c byte) {
+		if o, err := k.Open(ad, token); err == nil && (!k.Check(ad, place, o) || !bytes.Equal(token, k.Seal(ad, place, o.Text))) {
+			t.Fatalf("%q opens", token)
+		}
+		sealed := k.Seal(ad, place, text)
+		o, err := k.Open(ad, sealed)
+		if err != nil || !bytes.Equal(o.Text, text) || !k.Check(ad, place, o) || k.Check(ad, append([]byte{c}, place...), o) {
+			t.Fatalf("%q came back as %q: %v", text, o.Text, err)
+		}
+		i := int(at % uint(len(sealed)))
+		if sealed[i] == c {
+			return
+		}
+		sealed[i] = c
+		if _, err := k.Open(ad, sealed); err == nil {
+			t.Fatalf("with byte %d changed to %q it opens", i, c)
+		}
+	})
+}

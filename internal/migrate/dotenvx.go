@@ -9,11 +9,12 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"math/big"
 	"path"
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/decred/dcrd/dcrec/secp256k1/v4"
 
 	"github.com/leafseal/leafseal/internal/span"
 )
@@ -36,7 +37,7 @@ const (
 // DotenvxKey is a private key of dotenvx.
 type DotenvxKey struct {
 	Name   string // of the variable that held it
-	scalar *big.Int
+	scalar *secp256k1.ModNScalar
 	public []byte // compressed
 }
 
@@ -45,14 +46,13 @@ type DotenvxKey struct {
 // byte of them.
 func ParseDotenvxKeys(name, value string) (keys []DotenvxKey, err error) {
 	for _, text := range strings.Split(value, ",") {
-		curve := secp256k1()
 		raw, _ := hex.DecodeString(strings.TrimSpace(text))
-		k, err := curve.scalar(raw)
+		k, err := readScalar(raw)
 		if err != nil {
 			return nil, &Error{Key: name, Err: fail(ErrForeign, "not a private key of dotenvx, which has 64 hexadecimal digits").Err,
 				Hint: "a key that dotenvx keeps elsewhere is shown by: dotenvx keypair " + name}
 		}
-		keys = append(keys, DotenvxKey{name, k, curve.multiply(k, curve.g).compressed()})
+		keys = append(keys, DotenvxKey{name, k, publicOf(k).SerializeCompressed()})
 	}
 	return keys, nil
 }
@@ -92,11 +92,11 @@ func (k *DotenvxKey) open(sealed []byte) ([]byte, error) {
 		return nil, errors.New("cut or malformed")
 	}
 	ephemeral, rest := sealed[:dotenvxPoint], sealed[dotenvxPoint:]
-	public, err := secp256k1().parse(ephemeral)
+	public, err := readPoint(ephemeral)
 	if err != nil {
 		return nil, err
 	}
-	shared := secp256k1().multiply(k.scalar, public).uncompressed()
+	shared := multiply(k.scalar, public).SerializeUncompressed()
 	key, err := hkdf.Key(sha256.New, slices.Concat(ephemeral, shared), nil, "", 32)
 	if err != nil {
 		return nil, err

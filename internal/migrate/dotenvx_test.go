@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"math/big"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -258,33 +257,43 @@ func TestDotenvxKeyName(t *testing.T) {
 	}
 }
 
-// TestSecp256k1 holds the curve against its own laws, and against multiples of
-// the generator that others computed.
+// TestSecp256k1: the public keys are the known multiples of the generator, and
+// what is no private key, or no point of the curve in the one form of dotenvx,
+// is refused.
 func TestSecp256k1(t *testing.T) {
-	c := secp256k1()
+	const g = "79be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798"
 	for k, want := range map[string]string{
-		"1": "0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798",
-		"2": "02c6047f9441ed7d6d3045406e95c07cd85c778e4b8cef3ca7abac09b95c709ee5",
-		"3": "02f9308a019258c31049344f85f89d5229b531c845836f99b08601f113bce036f9",
+		strings.Repeat("0", 63) + "1":                                      "02" + g,
+		strings.Repeat("0", 63) + "3":                                      "02f9308a019258c31049344f85f89d5229b531c845836f99b08601f113bce036f9",
 		"aa5e28d6a97a2479a65527f7290311a3624d4cc0fa1578598ee3c2613bf99522": "0234f9460f0e4f08393d192b3c5133a6ba099aa0ad9fd54ebccfacdfa239ff49c6",
-		"fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364140": "0379be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798",
+		"fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364140": "03" + g,
+		"fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141": "",
+		strings.Repeat("f", 64):                                            "",
+		strings.Repeat("0", 64):                                            "",
+		strings.Repeat("0", 61) + "1":                                      "",
+		strings.Repeat("0", 65) + "1":                                      "",
 	} {
-		n, _ := new(big.Int).SetString(k, 16)
-		p := c.multiply(n, c.g)
-		if got := hex.EncodeToString(p.compressed()); got != want {
-			t.Errorf("%s·g = %s", k, got)
-		}
-		if again, err := c.parse(p.uncompressed()); err != nil || again.x.Cmp(p.x) != 0 || again.y.Cmp(p.y) != 0 {
+		keys, err := ParseDotenvxKeys("K", k)
+		if (err != nil) != (want == "") || err == nil && hex.EncodeToString(keys[0].public) != want {
 			t.Errorf("%s·g: %v", k, err)
 		}
-		bad := p.uncompressed()
-		bad[64] ^= 1
-		if _, err := c.parse(bad); err == nil {
-			t.Error("a point beside the curve")
+	}
+	one, _ := ParseDotenvxKeys("K", strings.Repeat("0", 63)+"1")
+	point := publicOf(one[0].scalar).SerializeUncompressed()
+	if p, err := readPoint(point); err != nil || string(p.SerializeUncompressed()) != string(point) {
+		t.Error("the generator", err)
+	}
+	for at, with := range map[int]byte{0: 6, 64: 0xb9, 1: 0x78} { // the hybrid form, and points beside the curve
+		bad := bytes.Clone(point)
+		if bad[at] = with; bad[0] == 6 && bad[64]&1 == 1 {
+			t.Error("the point is no hybrid")
+		}
+		if _, err := readPoint(bad); err == nil {
+			t.Errorf("byte %d is %x", at, with)
 		}
 	}
-	if p := c.add(c.g, c.multiply(new(big.Int).Sub(c.n, big.NewInt(1)), c.g)); p.x != nil {
-		t.Error("g and its opposite are not infinity")
+	if _, err := readPoint(append([]byte{4}, bytes.Repeat([]byte{0xff}, 64)...)); err == nil {
+		t.Error("coordinates above the field")
 	}
 }
 

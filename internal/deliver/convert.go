@@ -53,13 +53,16 @@ func notationOf(format string) (notation, bool) {
 	n, ok := map[string]notation{
 		"yaml":   {decodeYAML, encodeYAML, "#"},
 		"json":   {decodeJSON, encodeJSON, ""},
+		"jsonc":  {decodeJSONC, encodeJSON, "//"},
+		"toml":   {decodeTOML, encodeTOML, "#"},
+		"ini":    {decodeINI, encodeINI, ";"},
 		"dotenv": {decodeDotenv, encodeDotenv, "#"},
 	}[format]
 	return n, ok
 }
 
 // Convertible are the formats that Convert knows.
-var Convertible = []string{"yaml", "json", "dotenv"}
+var Convertible = []string{"yaml", "json", "jsonc", "toml", "ini", "dotenv"}
 
 // Loss is what would get lost, or be read otherwise, in another format. It
 // never holds a byte of a value.
@@ -78,17 +81,20 @@ func (l *losses) add(line int, path []string, format string, args ...any) {
 
 // decoder reads a document; what the tree cannot hold is a loss.
 type decoder struct {
-	src      []byte
-	spans    []span.Span
-	at, line int // an offset and its line, counted so far
+	src    []byte
+	spans  []span.Span
+	breaks []int // offsets of the line breaks
 	losses
 }
 
 // encoder writes one; what its format cannot hold is a loss.
 type encoder struct {
-	out bytes.Buffer
+	out  bytes.Buffer
+	mark string // of its comments
 	losses
 }
+
+var errDiffers = errors.New("what was written is not read back as the same data: nothing was written")
 
 // Convert writes a document in another format that holds the same data, with
 // the same types and in the same order, and the same comments. If it cannot,
@@ -105,14 +111,16 @@ func Convert(from, to string, plain []byte, dropComments bool) ([]byte, []Loss, 
 	if err != nil || tree == nil {
 		return nil, lost, err
 	}
-	e := &encoder{losses: lost} // to tell all at once
-	if out.mark != "" {
-		tree.place(comments)
-	} else if !dropComments {
-		for _, c := range comments {
+	e := &encoder{losses: lost, mark: out.mark} // to tell all at once
+	if out.mark == "" && dropComments {
+		comments = nil
+	}
+	for _, c := range comments {
+		if out.mark == "" || !c.plain() {
 			e.add(c.line, nil, "a comment, which %s cannot hold", to)
 		}
 	}
+	tree.place(comments)
 	out.encode(e, tree)
 	if len(e.losses) > 0 {
 		sort.SliceStable(e.losses, func(i, j int) bool { return e.losses[i].Line < e.losses[j].Line })
@@ -120,7 +128,7 @@ func Convert(from, to string, plain []byte, dropComments bool) ([]byte, []Loss, 
 	}
 	again, others, lost, err := decode(out, to, e.out.Bytes())
 	if err != nil || len(lost) > 0 || !tree.same(again) || out.mark != "" && !sameComments(comments, others) {
-		return nil, nil, errors.New("what was written is not read back as the same data: nothing was written")
+		return nil, nil, errDiffers
 	}
 	return e.out.Bytes(), nil, nil
 }
@@ -130,7 +138,7 @@ func decode(n notation, format string, src []byte) (*node, []comment, []Loss, er
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	d := &decoder{src: src, spans: spans}
+	d := &decoder{src: src, spans: spans, breaks: breaksIn(src)}
 	tree := n.decode(d)
 	if tree == nil && len(d.losses) == 0 {
 		return nil, nil, nil, errors.New("there is no data in it")
@@ -138,71 +146,17 @@ func decode(n notation, format string, src []byte) (*node, []comment, []Loss, er
 	return tree, d.comments(format), d.losses, nil
 }
 
-// lineAt is the line of an offset, from 1. It is quick if offsets grow.
-func (d *decoder) lineAt(offset int) int {
-	if offset < d.at || d.line == 0 {
-		d.at, d.line = 0, 1
-	}
-	d.line += bytes.Count(d.src[d.at:offset], []byte("\n"))
-	d.at = offset
-	return d.line
-}
-
-// comment is one of the source.
-type comment struct {
-	line   int
-	inline bool // behind a value
-	text   string
-}
-
-func (d *decoder) comments(format string) (list []comment) {
-	for _, s := range d.spans {
-		c := comment{line: d.lineAt(s.Start), text: string(d.src[s.Start:s.End])}
-		if s.Kind == span.Value {
-			if format != "dotenv" {
-				continue
-			}
-			c.text = dotenvTail(d.src, s) // which the span includes
-		}
-		if c.text == "" {
-			continue
-		}
-		start := bytes.LastIndexByte(d.src[:s.Start], '\n') + 1
-		c.inline = s.Kind == span.Value || len(bytes.TrimLeft(d.src[start:s.Start], " \t#;\ufeff")) > 0
-		list = append(list, c)
-	}
-	return list
-}
-
-func sameComments(a, b []comment) bool {
-	texts := func(list []comment) (t []string) {
-		for _, c := range list {
-			t = append(t, c.text)
-		}
-		slices.Sort(t)
-		return t
-	}
-	return slices.Equal(texts(a), texts(b))
-}
-
-// place gives comments to the values that they stand above or behind; the
-// last ones to the root, as foot.
-func (n *node) place(comments []comment) {
-	var all []*node
-	n.each(nil, func(n *node, _ []string) { all = append(all, n) })
-	all = all[1:]
-	for _, c := range comments {
-		next := sort.Search(len(all), func(i int) bool { return all[i].line > c.line })
-		switch {
-		case c.inline && next > 0 && all[next-1].line == c.line && all[next-1].behind == "":
-			all[next-1].behind = c.text
-		case next < len(all):
-			all[next].above = append(all[next].above, c.text)
-		default:
-			n.above = append(n.above, c.text)
+func breaksIn(src []byte) (offsets []int) {
+	for i, c := range src {
+		if c == '\n' {
+			offsets = append(offsets, i)
 		}
 	}
+	return offsets
 }
+
+// lineAt is the line of an offset, from 1.
+func (d *decoder) lineAt(offset int) int { return 1 + sort.SearchInts(d.breaks, offset) }
 
 // each visits a tree in the order of the document.
 func (n *node) each(path []string, visit func(n *node, path []string)) {

@@ -63,18 +63,8 @@ func encodeDotenv(e *encoder, n *node) {
 			e.add(item.line, path, "a name or a zero byte that a dotenv file cannot hold")
 			continue
 		}
-		e.comments("", item.above)
-		if line = bytes.TrimSuffix(line, []byte("\n")); item.behind != "" {
-			e.comments("", []string{item.behind}) // behind it some readers would take it for a part of the value
-		}
-		e.out.Write(append(line, '\n'))
+		e.comments("", item.around()) // behind it some readers would take it for a part of the value
+		e.out.Write(append(bytes.TrimSuffix(line, []byte("\n")), '\n'))
 	}
 	e.comments("", n.above)
-}
-
-// comments writes them in lines of their own.
-func (e *encoder) comments(indent string, texts []string) {
-	for _, text := range texts {
-		e.out.WriteString(indent + "# " + text + "\n")
-	}
 }

@@ -20,9 +20,19 @@ type jsonDecoder struct {
 	bom int
 }
 
-func decodeJSON(d *decoder) *node {
-	body := bytes.TrimPrefix(d.src, []byte("\ufeff"))
-	j := &jsonDecoder{d, json.NewDecoder(bytes.NewReader(body)), len(d.src) - len(body)}
+func decodeJSON(d *decoder) *node { return d.json(d.src) }
+
+func decodeJSONC(d *decoder) *node {
+	standard, err := span.StandardJSON(d.src) // everything is where it was
+	if err != nil {
+		return nil
+	}
+	return d.json(standard)
+}
+
+func (d *decoder) json(src []byte) *node {
+	body := bytes.TrimPrefix(src, []byte("\ufeff"))
+	j := &jsonDecoder{d, json.NewDecoder(bytes.NewReader(body)), len(src) - len(body)}
 	j.UseNumber()
 	return j.value(nil)
 }
@@ -118,18 +128,37 @@ func (e *encoder) jsonItems(n *node, path []string, eol string) {
 		brackets = "{}"
 	}
 	e.out.WriteByte(brackets[0])
+	if len(n.items) > 0 {
+		e.out.WriteString(e.behind(n))
+	}
 	for i, item := range n.items {
-		if i > 0 {
-			e.out.WriteByte(',')
-		}
+		e.jsonComments(eol+"  ", item.above)
 		e.out.WriteString(eol + "  ")
 		if n.kind == aMap {
 			e.out.Write(append(appendString(nil, n.names[i]), ": "...))
 		}
 		e.json(item, n.step(path, i), eol+"  ")
+		if i+1 < len(n.items) {
+			e.out.WriteByte(',')
+		}
+		if len(item.items) == 0 {
+			e.out.WriteString(e.behind(item))
+		}
 	}
-	if len(n.items) > 0 {
+	var foot []string
+	if len(path) == 0 {
+		foot = n.above
+	}
+	e.jsonComments(eol+"  ", foot)
+	if len(n.items)+len(foot) > 0 {
 		e.out.WriteString(eol)
 	}
 	e.out.WriteByte(brackets[1])
+}
+
+// jsonComments writes comments behind the line that stands there.
+func (e *encoder) jsonComments(eol string, texts []string) {
+	for _, text := range texts {
+		e.out.WriteString(eol + e.mark + " " + text)
+	}
 }

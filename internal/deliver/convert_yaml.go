@@ -107,10 +107,12 @@ func (e *encoder) yamlItems(n *node, path []string, indent string) {
 		e.comments(indent, item.above)
 		start := "-"
 		if n.kind == aMap {
-			start = e.yamlString(n.names[i], item.line, at, "") + ":"
+			if start = e.yamlString(n.names[i], item.line, at, "") + ":"; len(start) > 1024 {
+				e.add(item.line, at, "a key of more than 1024 bytes, where YAML wants another notation")
+			}
 		}
 		if (item.kind == aMap || item.kind == aList) && len(item.items) > 0 {
-			e.out.WriteString(indent + start + behind(item) + "\n")
+			e.out.WriteString(indent + start + e.behind(item) + "\n")
 			e.yamlItems(item, at, indent+"  ")
 			continue
 		}
@@ -119,15 +121,8 @@ func (e *encoder) yamlItems(n *node, path []string, indent string) {
 			e.comments(indent, []string{item.behind})
 			item.behind = ""
 		}
-		e.out.WriteString(indent + start + " " + text + behind(item) + "\n")
+		e.out.WriteString(indent + start + " " + text + e.behind(item) + "\n")
 	}
-}
-
-func behind(n *node) string {
-	if n.behind == "" {
-		return ""
-	}
-	return " # " + n.behind
 }
 
 func (e *encoder) yamlText(n *node, path []string, indent string) string {
@@ -147,7 +142,7 @@ func (e *encoder) yamlText(n *node, path []string, indent string) string {
 	case aFloat:
 		return yamlFloat(n.text)
 	case aDate:
-		e.add(n.line, path, "a date, which leafseal does not write in YAML")
+		e.add(n.line, path, "a date, which only some readers of YAML take for one")
 	}
 	return n.text
 }

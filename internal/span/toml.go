@@ -47,7 +47,7 @@ type tomlNode struct {
 	key        string // in its table
 	size       int    // of a list: elements so far
 	last       int    // of an array of tables: its last element
-	start, end int    // of a value: its source text
+	start, end int    // of a value: its source text; of a table: start is the key that names it first
 	entry      int    // of a value with a key: where the first part of the key starts
 }
 
@@ -321,7 +321,7 @@ func (s *tomlScan) header() error {
 // through passes a table on the way to the one that a header names.
 func (s *tomlScan) through(at, id int, exists bool, p tomlPart) (int, error) {
 	if !exists {
-		return s.node(tomlNode{kind: tomlImplied, parent: at, key: p.key}), nil
+		return s.node(tomlNode{kind: tomlImplied, parent: at, key: p.key, start: p.start}), nil
 	}
 	switch s.nodes[id].kind {
 	case tomlTables:
@@ -344,7 +344,7 @@ func (s *tomlScan) into(id, element int, p tomlPart) (int, error) {
 func (s *tomlScan) define(at, id int, exists bool, p tomlPart) (int, error) {
 	switch {
 	case !exists:
-		return s.node(tomlNode{kind: tomlTable, parent: at, key: p.key}), nil
+		return s.node(tomlNode{kind: tomlTable, parent: at, key: p.key, start: p.start}), nil
 	case s.nodes[id].kind == tomlImplied:
 		s.nodes[id].kind = tomlTable
 		return id, nil
@@ -355,11 +355,11 @@ func (s *tomlScan) define(at, id int, exists bool, p tomlPart) (int, error) {
 // extend puts a new element into the array of tables that a header names.
 func (s *tomlScan) extend(at, id int, exists bool, p tomlPart) (int, error) {
 	if !exists {
-		id = s.node(tomlNode{kind: tomlTables, parent: at, key: p.key})
+		id = s.node(tomlNode{kind: tomlTables, parent: at, key: p.key, start: p.start})
 	} else if s.nodes[id].kind != tomlTables {
 		return 0, taken(p, "is defined already, and is no array of tables")
 	}
-	s.nodes[id].last = s.node(tomlNode{kind: tomlTable, parent: id})
+	s.nodes[id].last = s.node(tomlNode{kind: tomlTable, parent: id, start: p.start})
 	return s.into(id, s.nodes[id].last, p)
 }
 
@@ -387,7 +387,7 @@ func (s *tomlScan) entry(table int) (int, error) {
 		case !exists && last:
 			table = s.node(tomlNode{parent: table, key: p.key, entry: start})
 		case !exists:
-			table = s.node(tomlNode{kind: tomlDotted, parent: table, key: p.key})
+			table = s.node(tomlNode{kind: tomlDotted, parent: table, key: p.key, start: p.start})
 		case !last && s.nodes[id].kind == tomlDotted:
 			table = id
 		default:

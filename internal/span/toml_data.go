@@ -5,6 +5,7 @@ type TOMLNode struct {
 	Type  string // "table", "list", "string", "number", "boolean" or "date", which is a time too
 	Text  string // of a scalar: of a string unquoted, else as it is written
 	Key   string // in its table
+	Start int    // offset of a value's source text, or of the key that names a table first
 	Items []*TOMLNode
 }
 
@@ -18,7 +19,7 @@ func LoadTOML(src []byte) (*TOMLNode, error) {
 	all := make([]TOMLNode, len(s.nodes))
 	for i, n := range s.nodes {
 		v := &all[i]
-		v.Key = n.key
+		v.Key, v.Start = n.key, n.start
 		switch n.kind {
 		case tomlScalar:
 			text := src[n.start:n.end]

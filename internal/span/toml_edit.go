@@ -336,11 +336,15 @@ func headerTOML(path []Step, more ...Step) string {
 		if b.Len() > 0 {
 			b.WriteByte('.')
 		}
-		if key := step.Key; key != "" && strings.IndexFunc(key, func(r rune) bool { return r > 0x7f || !bareKeyByte(byte(r)) }) < 0 {
-			b.WriteString(key)
-		} else {
-			b.WriteString(basicTOML(key))
-		}
+		b.WriteString(TOMLKey(step.Key))
 	}
 	return b.String()
+}
+
+// TOMLKey returns a key as it stands in a document: bare if it can be.
+func TOMLKey(key string) string {
+	if key != "" && strings.IndexFunc(key, func(r rune) bool { return r > 0x7f || !bareKeyByte(byte(r)) }) < 0 {
+		return key
+	}
+	return basicTOML(key)
 }

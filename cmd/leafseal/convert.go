@@ -20,10 +20,12 @@ func convertCommand(e *env) *cli.Command {
 		Description: `The new file has the same data, with types and order, and the same comments; it
 is sealed to the same readers with a new data key, and what was sealed is
 sealed. What the other format cannot hold, or readers would take for something
-else (dates, anchors, tags, keys that are no texts, octal numbers), is named,
-and nothing is written. FILE stays as it is.
+else (dates, anchors, tags, keys that are no texts, octal numbers; in INI also
+quotes, escapes, ; # and % in texts), is named, and nothing is written. FILE
+stays as it is.
 
 leafseal convert config/prod.json --to-format yaml -o config/prod.yaml
+leafseal convert config/prod.yaml -o config/prod.toml
 leafseal convert .env -o env.json --drop-comments`,
 		ArgsUsage: "FILE",
 		Flags: append(outputFlags(), formatFlag(),

@@ -94,7 +94,7 @@ func (e *env) checkSopsName(path, out string, f *leafseal.File) error {
 	}
 	want := f.Format()
 	switch want {
-	case "text":
+	case "text", "toml":
 		want = "binary"
 	case "jsonc":
 		want = "json"
@@ -102,7 +102,7 @@ func (e *env) checkSopsName(path, out string, f *leafseal.File) error {
 	switch has := sopsFormat(out, nil); {
 	case want == has:
 	case want == "binary":
-		return &leafseal.Error{File: path, Err: fmt.Errorf("it is sealed as one text, and sops would take a file of the name %s for %s", filepath.Base(out), has), Hint: "-o gives it another name"}
+		return &leafseal.Error{File: path, Err: fmt.Errorf("to sops it is one text, but a file of the name %s it would take for %s", filepath.Base(out), has), Hint: "-o gives it another name"}
 	case has == "binary" || filepath.Ext(out) != ".env" && want == "dotenv":
 		e.say("sops does not know %s by its name: give it --input-type %s --output-type %s", filepath.Base(out), want, want)
 	}

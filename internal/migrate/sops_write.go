@@ -59,12 +59,15 @@ func WriteSops(plain []byte, o SopsOptions) (out []byte, notes []string, err err
 	case "jsonc":
 		o.Format = "json"
 		if err = w.json(); err != nil && !json.Valid(plain) {
-			err = &Error{Err: fmt.Errorf("%w: it has comments or trailing commas, which sops does not take in JSON", ErrUnsupported), Hint: "take them out"}
+			err = &Error{Err: fmt.Errorf("%w: it has comments or trailing commas, which sops does not take in JSON", ErrUnsupported), Hint: "leafseal convert --to-format json --drop-comments writes a file without"}
 		}
 	case "dotenv":
 		err = w.dotenv()
 	case "ini":
 		err = w.ini()
+	case "toml":
+		w.notes = append(w.notes, "sops has no TOML: to it the file is one text, and all of it is encrypted")
+		fallthrough
 	case "text":
 		o.Format = "binary"
 		err = w.binary()

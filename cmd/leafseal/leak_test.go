@@ -67,15 +67,16 @@ func newWatch(t *testing.T, sentinel string) *watch {
 	return w
 }
 
-// run starts a program under strace, with a terminal of its own.
-func (w *watch) run(argv ...string) {
-	w.t.Helper()
-	ptmx, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
+// terminal opens a pseudo terminal: the side of the person, and that of the
+// programs.
+func terminal(t *testing.T) (person, tty *os.File) {
+	t.Helper()
+	person, err := os.OpenFile("/dev/ptmx", os.O_RDWR|syscall.O_NOCTTY, 0)
 	if err != nil {
-		w.t.Fatal(err)
+		t.Fatal(err)
 	}
 	var n int
-	raw, err := ptmx.SyscallConn() // Fd would make reading block, and Close wait for it
+	raw, err := person.SyscallConn() // Fd would make reading block, and Close wait for it
 	if err == nil {
 		err = raw.Control(func(fd uintptr) {
 			n, err = unix.IoctlGetInt(int(fd), unix.TIOCGPTN)
@@ -84,12 +85,18 @@ func (w *watch) run(argv ...string) {
 		})
 	}
 	if err != nil {
-		w.t.Fatal(err)
+		t.Fatal(err)
 	}
-	slave, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|syscall.O_NOCTTY, 0)
-	if err != nil {
-		w.t.Fatal(err)
+	if tty, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|syscall.O_NOCTTY, 0); err != nil {
+		t.Fatal(err)
 	}
+	return person, tty
+}
+
+// run starts a program under strace, with a terminal of its own.
+func (w *watch) run(argv ...string) {
+	w.t.Helper()
+	ptmx, slave := terminal(w.t)
 	out, theirs, err := os.Pipe()
 	if err != nil {
 		w.t.Fatal(err)

@@ -8,7 +8,7 @@ build:
 	CGO_ENABLED=0 go build -trimpath -tags urfave_cli_no_docs -ldflags '$(LDFLAGS)' -o leafseal ./cmd/leafseal
 
 test:
-	go test ./...
+	go test -timeout 30m ./...
 
 # Every fuzz target for FUZZTIME; one without seeds fails.
 fuzz:

@@ -253,6 +253,8 @@ func exitCode(err error) int {
 		return int(child)
 	case errors.As(err, &usage):
 		return 2
+	case errors.Is(err, errCancelled): // whatever could not be done without the answer
+		return 8
 	case errors.Is(err, leafseal.ErrNotEncrypted):
 		return 3
 	case errors.Is(err, leafseal.ErrTampered):
@@ -263,8 +265,6 @@ func exitCode(err error) int {
 		return 6
 	case errors.Is(err, errChanged):
 		return 7
-	case errors.Is(err, errCancelled):
-		return 8
 	}
 	return 1
 }

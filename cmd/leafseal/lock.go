@@ -65,6 +65,11 @@ func (e *env) relock(c *cli.Context, lock bool) error {
 		return err
 	}
 	f.Locked = false
+	cancelled, kept := false, f.Kept
+	f.Kept = func(path string, err error) {
+		cancelled = cancelled || errors.Is(err, errCancelled)
+		kept(path, err)
+	}
 	var handed []string
 	if f.Seen == nil {
 		key := make([]byte, 32)
@@ -73,7 +78,11 @@ func (e *env) relock(c *cli.Context, lock bool) error {
 		handed = []string{seenKey + "=" + hex.EncodeToString(key)}
 	}
 	changes, err := e.relocked(f, lock)
-	if err = errors.Join(err, f.Seen.Save(), end()); err != nil {
+	err = errors.Join(err, f.Seen.Save(), end())
+	if cancelled {
+		return errCancelled
+	}
+	if err != nil {
 		return err
 	}
 	if err := f.Objects.SetLocked(lock); err != nil {

@@ -45,6 +45,9 @@ func (e *env) report(err error) {
 		return
 	}
 	fmt.Fprintf(e.stderr, "leafseal: %s\n", printable(err.Error()))
+	if errors.Is(err, errCancelled) {
+		return
+	}
 	var located *leafseal.Error
 	if errors.As(err, &located) && located.Hint != "" {
 		fmt.Fprintf(e.stderr, "  hint: %s\n", printable(located.Hint))

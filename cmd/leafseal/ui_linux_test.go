@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/leafseal/leafseal/pkg/leafseal"
 )
 
 // TestEchoComesBack: whatever ends a prompt for a passphrase, the terminal
@@ -47,5 +49,13 @@ func TestEchoComesBack(t *testing.T) {
 		await(true)
 		fmt.Fprintln(person) // for the reader that stays behind
 		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// TestCancelledCode: a file that stays closed because of ^C at the prompt is
+// no file that nobody can open.
+func TestCancelledCode(t *testing.T) {
+	if code := exitCode(fmt.Errorf("%w: %w", leafseal.ErrNoIdentity, errCancelled)); code != 8 {
+		t.Fatal(code)
 	}
 }

@@ -252,7 +252,11 @@ func (r *Ring) passphrase(name string) ([]byte, error) {
 	if r.ui.Passphrase == nil {
 		return nil, fmt.Errorf("%w: %s needs a passphrase, and there is no terminal to ask on", ErrLocked, name)
 	}
-	return r.ui.Passphrase(fmt.Sprintf("passphrase for %s:", name))
+	pass, err := r.ui.Passphrase(fmt.Sprintf("passphrase for %s:", name))
+	if err != nil { // not given: nothing is wrong with a file that stays closed
+		err = fmt.Errorf("%w: %w", ErrLocked, err)
+	}
+	return pass, err
 }
 
 func authorized(pub ssh.PublicKey) string {

@@ -53,3 +53,15 @@ func TestOpenAge(t *testing.T) {
 		}
 	}
 }
+
+// Who does not give the passphrase leaves the key locked, which no caller may
+// take for a damaged file; why it was not given stays known.
+func TestPassphraseNotGiven(t *testing.T) {
+	cancelled := errors.New("cancelled")
+	r := &Ring{ui: &UI{Passphrase: func(string) ([]byte, error) { return nil, cancelled }}}
+	r.addLocked(&locked{name: "key", open: openAge}, nil)
+	_, err := r.Identities()[0].Unwrap([]*age.Stanza{{Type: "X25519"}})
+	if !errors.Is(err, ErrLocked) || !errors.Is(err, cancelled) {
+		t.Fatal(err)
+	}
+}

@@ -15,6 +15,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/leafseal/leafseal/internal/private"
+	"github.com/leafseal/leafseal/pkg/leafseal"
 )
 
 // quietFlags keep editors from copying the text elsewhere: into swap, backup,
@@ -117,6 +118,9 @@ func (e *env) runEditor(folder *private.Folder, name string, at int) error {
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = e.stdin, e.stdout, e.stderr
 	cmd.Env = append(withoutKeys(e.environ), "TMPDIR="+folder.Path, "XDG_DATA_HOME="+folder.Path, "XDG_STATE_HOME="+folder.Path, "XDG_CACHE_HOME="+folder.Path)
 	if err := folder.Run(cmd); err != nil {
+		if code := new(exec.ExitError); errors.As(err, &code) && code.ExitCode() == 127 { // the shell's, for no such program
+			return &leafseal.Error{Err: fmt.Errorf("the editor %q was not found", line), Hint: "set $VISUAL or $EDITOR to one that is installed"}
+		}
 		return fmt.Errorf("the editor failed (%w): %q", err, line)
 	}
 	return nil

@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -100,6 +101,11 @@ func (e *env) save(path string, was []byte, f *leafseal.File) error {
 	if path != "-" && was != nil && bytes.Equal(was, f.Bytes()) {
 		e.say("%s: unchanged", path)
 		return nil
+	}
+	if path != "-" && was == nil { // its folder may be as new
+		if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
+			return err
+		}
 	}
 	if err := e.write(path, was, f.Bytes()); err != nil {
 		return err

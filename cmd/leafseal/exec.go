@@ -31,7 +31,7 @@ leafseal's: 126 if it cannot be run, 127 if there is none.
 
 --file hands over a file instead: on Linux one that has no name and is in
 memory, gone when the last program that inherited it ends. Programs that close
-what they inherit (ssh, sudo) cannot read it: leafseal get key.txt | ssh-add -
+what they inherit (ssh, sudo) cannot read it: leafseal decrypt deploy.key | ssh-add -
 
 --mask is for accidents: it hides values of four bytes and more, and their
 lines, where they are printed as they are. What the program encodes
@@ -155,7 +155,7 @@ func (h *handover) addVariables(path string) error {
 	}
 	vars, err := deliver.Environ(f.Format(), f.Plaintext())
 	if err != nil {
-		return &leafseal.Error{File: path, Err: err}
+		return &leafseal.Error{File: path, Err: err, Hint: "--file VAR=" + path + " hands it over as a file"}
 	}
 	for _, v := range vars {
 		if err := h.add(path, v.From, v); err != nil {

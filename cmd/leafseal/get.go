@@ -27,7 +27,7 @@ PGPASSWORD=$(leafseal get config/prod.yaml db.password) psql`,
 			if c.Bool("keys") {
 				return e.listKeys(c)
 			}
-			args, err := e.arguments(c, 2, "FILE", "PATH (leafseal get --keys FILE lists them)")
+			args, err := e.arguments(c, 2, "FILE", "PATH (leafseal get --keys FILE lists them; leafseal decrypt FILE prints all)")
 			if err != nil {
 				return err
 			}

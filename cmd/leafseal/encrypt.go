@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 
 	"github.com/urfave/cli/v2"
@@ -95,6 +97,10 @@ func (e *env) encrypt(c *cli.Context, path string) (ch change, f *leafseal.File,
 	if _, err := leafseal.Inspect(src, o); err == nil {
 		return ch, nil, &leafseal.Error{File: path, Err: leafseal.ErrEncrypted, Hint: "leafseal edit changes it, leafseal apply gives it other readers"}
 	}
+	if tool := e.wroteForeign(path, src); tool != "" {
+		return ch, nil, &leafseal.Error{File: path, Err: fmt.Errorf("%w, by %s", leafseal.ErrEncrypted, tool),
+			Hint: "leafseal import takes it over; --opaque encrypts it once more as it is"}
+	}
 	if root != "" {
 		if err := e.trust(root, o.Readers, c.StringSlice("trust")); err != nil {
 			return ch, nil, err
@@ -107,6 +113,9 @@ func (e *env) encrypt(c *cli.Context, path string) (ch change, f *leafseal.File,
 		return ch, nil, err
 	}
 	err = f.Edit(src)
+	if at := new(leafseal.Error); errors.Is(err, leafseal.ErrUnsupported) && errors.As(err, &at) && at.Hint == "" {
+		at.Hint = "if it is meant to be so, as a template is: --opaque encrypts any file as a whole"
+	}
 	ch.now = f.Bytes()
 	return ch, f, err
 }
@@ -134,6 +143,11 @@ func (e *env) wanted(c *cli.Context, path string) (o leafseal.Options, root stri
 	}
 	if place == "-" {
 		return o, "", usagef("standard input has no name for a rule to match: say --to and --format")
+	}
+	if path != "-" { // no rule is for a mistyped name, either
+		if _, err := os.Stat(path); err != nil {
+			return o, "", err
+		}
 	}
 	r, err := ruleFor(place)
 	if err != nil {

@@ -141,7 +141,14 @@ func (e *env) open(path, format string) (*leafseal.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	return leafseal.Open(src, leafseal.Options{Name: path, Format: format}, ids...)
+	f, err := leafseal.Open(src, leafseal.Options{Name: path, Format: format}, ids...)
+	var at *leafseal.Error
+	if errors.Is(err, leafseal.ErrNotEncrypted) && errors.As(err, &at) {
+		if tool := e.wroteForeign(path, src); tool != "" {
+			at.Hint = "it is a file of " + tool + ": leafseal import makes it one"
+		}
+	}
+	return f, err
 }
 
 // write replaces the file at path with data if it still holds was; nil: if

@@ -72,6 +72,16 @@ func (e *env) openForeign(path string, src []byte, tools []foreignTool) (*import
 	return nil, &leafseal.Error{File: path, Err: not, Hint: "leafseal encrypt seals plain text"}
 }
 
+// wroteForeign names the tool that encrypted a file, or something in it.
+func (e *env) wroteForeign(path string, src []byte) string {
+	for _, t := range []foreignTool{e.gitCryptTool(""), e.sopsTool(""), e.ansibleTool(""), e.dotenvxTool("")} {
+		if t.wrote(path, src) {
+			return t.name
+		}
+	}
+	return ""
+}
+
 // foreignKey reads another tool's key from a file.
 func foreignKey[T any](e *env, path string, parse func(src []byte) (T, error)) (key T, err error) {
 	src, err := e.read(path)

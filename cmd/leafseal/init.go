@@ -119,6 +119,9 @@ func (e *env) sayNext(root string) error {
 	first := "leafseal edit secrets.yaml    a new or existing file, in your editor, in memory only"
 	if len(files) > 0 && files[0].info == nil {
 		first = "leafseal encrypt " + files[0].path + "    it is plain text now"
+		if tool := e.wroteForeign(files[0].path, files[0].src); tool != "" {
+			first = "leafseal import " + files[0].path + "    it is a file of " + tool + " now"
+		}
 	}
 	e.say("next:\n  %s\n  leafseal status    what is sealed, and to whom", first)
 	return nil

@@ -50,7 +50,9 @@ leafseal check origin/main..HEAD`,
 			case c.Bool("pushed") || c.Bool("received"):
 				err = k.updates(c.Bool("received"))
 			case len(args) > 0:
-				err = k.commits(args)
+				if err = k.commits(args); err != nil {
+					err = &leafseal.Error{Err: err, Hint: "check takes commits, such as origin/main..HEAD; leafseal status FILE looks at files"}
+				}
 			default:
 				err = k.changes("", gitx.IndexEntries)
 			}

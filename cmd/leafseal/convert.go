@@ -130,7 +130,11 @@ func (e *env) converted(from, to, path string, plain []byte, dropComments bool) 
 		}
 		e.report(&leafseal.Error{File: path, Line: l.Line, Column: 1, Key: l.Key, Err: errors.New(l.Why)})
 	}
-	return nil, &leafseal.Error{File: path, Err: fmt.Errorf("as %s it would not be the same; nothing was written", to)}
+	at := &leafseal.Error{File: path, Err: fmt.Errorf("as %s it would not be the same; nothing was written", to)}
+	if slices.ContainsFunc(lost, func(l deliver.Loss) bool { return strings.HasPrefix(l.Why, "a comment") }) {
+		at.Hint = "--drop-comments goes without comments"
+	}
+	return nil, at
 }
 
 // sealLike seals a text to the readers of a file and by its rule: at first all

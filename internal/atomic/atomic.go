@@ -5,6 +5,7 @@ package atomic
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -87,6 +88,9 @@ func stage(path string, exists bool, same func(target string) error, write func(
 		return nil, err
 	}
 	tmp, err := os.CreateTemp(filepath.Dir(target), ".leafseal-*.tmp") // 0600
+	if errors.Is(err, fs.ErrNotExist) { // and not of the name that nobody gave
+		return nil, fmt.Errorf("%s: its folder does not exist", path)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -125,10 +125,10 @@ func (e *env) editIn(folder *private.Folder, path string, f *leafseal.File) erro
 // again asks whether to try once more after err, which it returns if not.
 func (e *env) again(question string, err error) error {
 	answer, asked := e.ask(question+" [Y/n]", false)
-	if asked != nil {
+	if asked != nil && !errors.Is(asked, errCancelled) {
 		return fmt.Errorf("nothing was written: %w", err)
 	}
-	if a := strings.ToLower(strings.TrimSpace(answer)); a == "n" || a == "no" {
+	if a := strings.ToLower(strings.TrimSpace(answer)); asked != nil || a == "n" || a == "no" {
 		return fmt.Errorf("%w; nothing was written", errCancelled)
 	}
 	return nil

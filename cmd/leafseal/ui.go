@@ -129,11 +129,8 @@ func (e *env) ask(question string, hidden bool) (string, error) {
 	defer tty.Close()
 	fmt.Fprint(tty, printable(question)+" ")
 	if !hidden {
-		line, err := bufio.NewReader(tty).ReadString('\n')
-		if err != nil {
-			return "", errCancelled
-		}
-		return strings.TrimRight(line, "\r\n"), nil
+		line, err := interruptible(func() (string, error) { return bufio.NewReader(tty).ReadString('\n') }, func() { fmt.Fprintln(tty) }, os.Interrupt)
+		return strings.TrimRight(line, "\r\n"), err
 	}
 	return askHidden(tty)
 }
@@ -147,27 +144,36 @@ func askHidden(tty *os.File) (string, error) {
 		return "", errNoTerminal
 	}
 	defer fmt.Fprintln(tty)
+	return interruptible(func() (string, error) {
+		text, err := term.ReadPassword(fd)
+		return string(text), err
+	}, func() { term.Restore(fd, state) }, endsPrompt...)
+}
+
+// interruptible is what read returns; a signal of ends runs restore and
+// cancels, and so does an error.
+func interruptible(read func() (string, error), restore func(), ends ...os.Signal) (string, error) {
 	interrupted := make(chan os.Signal, 1)
-	signal.Notify(interrupted, endsPrompt...)
+	signal.Notify(interrupted, ends...)
 	defer signal.Stop(interrupted)
 	type line struct {
-		text []byte
+		text string
 		err  error
 	}
-	read := make(chan line, 1)
+	done := make(chan line, 1)
 	go func() { // stays behind after ^C, until the process ends
-		text, err := term.ReadPassword(fd)
-		read <- line{text, err}
+		text, err := read()
+		done <- line{text, err}
 	}()
 	select {
 	case <-interrupted:
-		term.Restore(fd, state)
+		restore()
 		return "", errCancelled
-	case l := <-read:
+	case l := <-done:
 		if l.err != nil {
 			return "", errCancelled
 		}
-		return string(l.text), nil
+		return l.text, nil
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/signal"
 	"syscall"
 	"testing"
 	"time"
@@ -58,4 +59,34 @@ func TestCancelledCode(t *testing.T) {
 	if code := exitCode(fmt.Errorf("%w: %w", leafseal.ErrNoIdentity, errCancelled)); code != 8 {
 		t.Fatal(code)
 	}
+}
+
+// TestInterruptedQuestion: ^C cancels a question to which the answer is seen,
+// also while edit keeps ^C from ending the process.
+func TestInterruptedQuestion(t *testing.T) {
+	person, tty := terminal(t)
+	defer person.Close()
+	defer tty.Close()
+	e := &env{openTTY: func() (*os.File, error) { return os.OpenFile(tty.Name(), os.O_RDWR|syscall.O_NOCTTY, 0) }}
+	kept := make(chan os.Signal, 1)
+	signal.Notify(kept, os.Interrupt)
+	defer signal.Stop(kept)
+	end := make(chan error, 1)
+	go func() { end <- e.again("Again?", errors.New("why")) }()
+	if _, err := person.Read(make([]byte, 100)); err != nil { // the question
+		t.Fatal(err)
+	}
+	time.Sleep(50 * time.Millisecond)
+	if err := syscall.Kill(os.Getpid(), syscall.SIGINT); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case err := <-end:
+		if !errors.Is(err, errCancelled) {
+			t.Fatal(err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("^C was not heard")
+	}
+	fmt.Fprintln(person) // for the reader that stays behind
 }

@@ -18,4 +18,4 @@ var Text = Format{
 	Delete: func([]byte, int, []Step) ([]byte, error) { return nil, errNoKeys },
 }
 
-var errNoKeys = &Error{0, "the file has no keys: it is sealed as a whole", "leafseal edit changes it, also where it is a merge conflict"}
+var errNoKeys = &Error{0, "the file has no keys: it is sealed as a whole", "leafseal edit shows it, a merge conflict as well"}

@@ -88,7 +88,8 @@ func stage(path string, exists bool, same func(target string) error, write func(
 		return nil, err
 	}
 	tmp, err := os.CreateTemp(filepath.Dir(target), ".leafseal-*.tmp") // 0600
-	if errors.Is(err, fs.ErrNotExist) { // and not of the name that nobody gave
+	if errors.Is(err, fs.ErrNotExist) {
+		// Its own text names a file that nobody asked for.
 		return nil, fmt.Errorf("%s: its folder does not exist", path)
 	}
 	if err != nil {

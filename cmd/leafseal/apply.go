@@ -7,6 +7,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/leafseal/leafseal/internal/gitx"
 	"github.com/leafseal/leafseal/pkg/leafseal"
 )
 
@@ -68,17 +69,33 @@ func (e *env) carryOut(c *cli.Context, r *repo, plans []*plan) error {
 		return err
 	}
 	var changes []change
+	var staged []gitx.Replacement
 	for _, p := range plans {
 		if err := e.compute(p); err != nil {
 			return err
 		}
-		changes = append(changes, change{p.path, p.src, p.f.Bytes()})
+		if p.staged == "" {
+			changes = append(changes, change{p.path, p.src, p.f.Bytes()})
+		} else {
+			staged = append(staged, gitx.Replacement{Path: p.staged, Was: p.object, Data: p.f.Bytes()})
+		}
+	}
+	if len(staged) > 0 {
+		if err := gitx.Stage(gitRoot(r.root), staged); errors.Is(err, gitx.ErrIndex) {
+			return fmt.Errorf("%w: %w; nothing was written", errChanged, err)
+		} else if err != nil {
+			return err
+		}
 	}
 	if err := e.writeAll(changes); err != nil {
 		return err
 	}
 	for _, p := range plans {
-		e.say("%s: %s", p.path, strings.Join(p.steps(), "; "))
+		where := ""
+		if p.staged != "" {
+			where = "; in git's index: commit it"
+		}
+		e.say("%s: %s%s", p.path, strings.Join(p.steps(), "; "), where)
 	}
 	for _, p := range plans {
 		if len(p.lose) > 0 {

@@ -32,11 +32,7 @@ func (e *env) plans(r *repo, files []candidate, reveal []string) (plans []*plan,
 			continue
 		}
 		if errors.Is(c.err, leafseal.ErrNotEncrypted) {
-			if c.rule.Plain {
-				e.warn("%s is plain text here, and keeps its readers in git: to change them, leafseal encrypt %s, git add it, leafseal unlock", c.path, c.path)
-			} else {
-				e.warn("%s is plain text: leafseal encrypt %s", c.path, c.path)
-			}
+			e.warn("%s is plain text%s", c.path, plainHelp(&c))
 			skipped = errFindings
 			continue
 		}

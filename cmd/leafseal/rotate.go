@@ -35,7 +35,11 @@ leafseal rotate config/prod.yaml`,
 					return err
 				}
 				for _, f := range all {
-					if f.rule != nil && f.info != nil {
+					switch {
+					case f.rule == nil || f.info == nil:
+					case f.staged != "":
+						e.warn("%s is left as it is, as it is plain text here: leafseal lock, leafseal rotate %s, git add it, leafseal unlock", f.path, f.path)
+					default:
 						files = append(files, f.path)
 					}
 				}

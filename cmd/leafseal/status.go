@@ -79,7 +79,7 @@ func statusOf(r *repo, files []candidate, i int, ids []age.Identity) fileStatus 
 		switch {
 		case len(c.src) == 0: // nothing to seal
 		case errors.Is(c.err, leafseal.ErrNotEncrypted):
-			find("plain text: leafseal encrypt %s", c.path)
+			find("plain text%s", plainHelp(&c))
 		default:
 			s.Encrypted = errors.Is(c.err, leafseal.ErrTampered)
 			find("%s", reason(c.err))
@@ -114,6 +114,14 @@ func statusOf(r *repo, files []candidate, i int, ids []age.Identity) fileStatus 
 		find("the policy has another rule for what is sealed: leafseal apply")
 	}
 	return s
+}
+
+// plainHelp says what helps against plain text where there should be none.
+func plainHelp(c *candidate) string {
+	if c.rule != nil && c.rule.Plain {
+		return " in git: leafseal git install, then git add --renormalize " + c.path
+	}
+	return ": leafseal encrypt " + c.path
 }
 
 // reason is an error without the name of the file.

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/leafseal/leafseal/internal/gitx"
 	"github.com/leafseal/leafseal/pkg/leafseal"
 )
 
@@ -22,6 +23,10 @@ type candidate struct {
 	src  []byte
 	info *leafseal.Info // nil: see err
 	err  error          // why there is no info
+
+	// Where the work tree has plain text as the rule wants, src is what git
+	// has: its index, under this path, this object.
+	staged, object string
 }
 
 // largest is the size up to which files without a rule are looked into.
@@ -53,6 +58,8 @@ func candidates(paths []string) (*repo, []candidate, error) {
 		files = slices.Compact(files)
 	}
 	var found []candidate
+	index := &indexed{root: r.root}
+	defer index.close()
 	for _, rel := range files {
 		c := candidate{path: r.show(rel), rule: r.policy.Match(rel)}
 		_, c.in = slices.BinarySearch(in, rel)
@@ -64,11 +71,74 @@ func candidates(paths []string) (*repo, []candidate, error) {
 			return nil, nil, err
 		}
 		c.info, c.err = leafseal.Inspect(c.src, leafseal.Options{Name: c.path})
+		if c.rule != nil && c.rule.Plain && errors.Is(c.err, leafseal.ErrNotEncrypted) {
+			if err := index.look(&c, rel); err != nil {
+				return nil, nil, err
+			}
+		}
 		if c.rule != nil || c.info != nil {
 			found = append(found, c)
 		}
 	}
 	return r, found, nil
+}
+
+// indexed reads what git has of files, if it is asked for any.
+type indexed struct {
+	root    string
+	prefix  string // of root, as seen from the top of the work tree
+	objects *gitx.Objects
+	names   map[string]string // objects by path
+}
+
+func (x *indexed) open() error {
+	top := gitRoot(x.root)
+	if top == "" || x.names != nil {
+		return nil
+	}
+	rel, err := filepath.Rel(top, x.root)
+	if err != nil {
+		return err
+	}
+	entries, err := gitx.IndexEntries(top)
+	if err != nil {
+		return err
+	}
+	x.prefix, x.names = filepath.ToSlash(rel), make(map[string]string)
+	for _, e := range entries {
+		x.names[e.Path] = e.Object
+	}
+	x.objects, err = gitx.NewObjects(top)
+	return err
+}
+
+// look replaces a candidate's plain text by what git has of the file. What it
+// has not is sealed once it is added: there is nothing to look at.
+func (x *indexed) look(c *candidate, rel string) error {
+	if err := x.open(); err != nil {
+		return err
+	}
+	at := path.Join(x.prefix, rel)
+	object := x.names[at]
+	if object == "" {
+		if x.names != nil {
+			c.src = nil
+		}
+		return nil
+	}
+	blob, err := x.objects.Blob(object)
+	if err != nil {
+		return err
+	}
+	c.staged, c.object, c.src = at, object, blob
+	c.info, c.err = leafseal.Inspect(blob, leafseal.Options{Name: c.path})
+	return nil
+}
+
+func (x *indexed) close() {
+	if x.objects != nil {
+		x.objects.Close() // it was only read from
+	}
 }
 
 // repoAround is the policy for a file or folder; there must be one.

@@ -62,6 +62,47 @@ func AddTracked(dir string, paths []string, renormalize bool, env ...string) err
 	return err
 }
 
+// Replacement is new content for a file in the index that holds Was.
+type Replacement struct {
+	Path, Was string // path from the top of the work tree, object name
+	Data      []byte
+}
+
+// ErrIndex says that the index does not hold what it was.
+var ErrIndex = errors.New("git's index was changed meanwhile")
+
+// Stage puts content into the index, past the filter, all of it or none. The
+// work tree stays as it is.
+func Stage(top string, list []Replacement) error {
+	entries, err := Git(top, "ls-files", "--stage", "--full-name", "-z", ":/")
+	if err != nil {
+		return err
+	}
+	mode := make(map[string]string)
+	for _, entry := range strings.Split(string(entries), "\x00") {
+		meta, path, _ := strings.Cut(entry, "\t")
+		if f := strings.Fields(meta); len(f) == 3 && f[2] == "0" {
+			mode[path+"\x00"+f[1]] = f[0]
+		}
+	}
+	var info []string
+	for _, r := range list {
+		m := mode[r.Path+"\x00"+r.Was]
+		if m == "" {
+			return fmt.Errorf("%s: %w", r.Path, ErrIndex)
+		}
+		cmd := exec.Command("git", "hash-object", "-w", "--stdin")
+		cmd.Dir, cmd.Stdin = top, bytes.NewReader(r.Data)
+		out, err := cmd.Output()
+		if err != nil {
+			return fmt.Errorf("git hash-object: %w", err)
+		}
+		info = append(info, m+" "+strings.TrimSpace(string(out))+" 0\t"+r.Path)
+	}
+	_, err = GitInput(top, info, "update-index", "-z", "--index-info")
+	return err
+}
+
 // Objects finds the versions of a path that git has. Nothing that could
 // change while it is in use is kept.
 type Objects struct {

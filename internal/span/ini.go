@@ -5,6 +5,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // INI is the format of files with "key = value" and [sections]. Programs read
@@ -85,12 +87,20 @@ func eachINILine(src []byte, f func(*iniLine)) error {
 		return &Error{i, "a carriage return that ends no line", "some programs take it for a line break: convert the line ends"}
 	}
 	var section []Step
+	more, quoted := false, false // the values above: the last one ends in a backslash; they hold an odd number of quotes
 	for pos < len(src) {
 		l, err := readINILine(src, pos, section)
 		if err != nil {
 			return err
 		}
 		section = l.section
+		if text := src[l.value.Start:l.value.End]; l.value.Kind == Value {
+			l.value.Always = l.value.Always || more || quoted // some programs take it for a part of those
+			more = bytes.HasSuffix(text, []byte(`\`))
+			quoted = quoted != (bytes.Count(text, []byte(`"`))%2 == 1)
+		} else if l.kind == iniSection || l.indent == l.end-l.start {
+			more = false
+		}
 		f(&l)
 		pos = nextLine(src, l.end)
 	}
@@ -131,6 +141,8 @@ func readINILine(src []byte, start int, section []Step) (iniLine, error) {
 		return l, nil
 	case src[at] == '[':
 		return l, l.readSection(src, at)
+	case otherSpace(src[at:l.end]):
+		return l, &Error{at, "white space other than space and tab in front of a line", "some programs take the line for a part of the value above: take it out"}
 	}
 	end := trimBlanks(src, at, l.end)
 	mark := iniMark(src[at:end])
@@ -155,20 +167,31 @@ func (l *iniLine) path(kind, key string) []Step {
 	return append(l.section[:len(l.section):len(l.section)], Step{Kind: kind, Key: key})
 }
 
+// otherSpace reports whether a line begins with what is white space for Python.
+func otherSpace(line []byte) bool {
+	r, size := utf8.DecodeRune(line)
+	if r == utf8.RuneError && size == 1 { // in Latin-1
+		r = rune(line[0])
+	}
+	return unicode.IsSpace(r) || 0x1c <= r && r <= 0x1f
+}
+
 // iniMark is the offset of the "=" or ":" that ends the key of a line; -1 if
 // there is none. A key that is an address (.npmrc) holds colons.
 func iniMark(line []byte) int {
-	if bytes.HasPrefix(line, []byte("//")) {
-		return bytes.IndexByte(line, '=')
+	if mark := bytes.IndexByte(line, '='); mark > 0 && bytes.HasPrefix(line, []byte("//")) && !bytes.ContainsAny(bytes.TrimRight(line[:mark], " \t"), " \t") {
+		return mark
 	}
 	return bytes.IndexAny(line, "=:")
 }
 
 // paddedBase64 reports whether a line is the end of something in base64, which
 // is no key in front of an empty value.
-func paddedBase64(line []byte) bool {
+func paddedBase64(line []byte) bool { return len(line) >= 24 && base64End(line) }
+
+func base64End(line []byte) bool {
 	text := bytes.TrimRight(line, "=")
-	if len(line) < 24 || len(line)%4 != 0 || len(line) == len(text) || len(line) > len(text)+2 {
+	if len(line)%4 != 0 || len(line) == len(text) || len(line) > len(text)+2 {
 		return false
 	}
 	for _, c := range text {
@@ -199,11 +222,14 @@ func (l *iniLine) readWord(src []byte, at, end, mark int) error {
 	}
 	l.kind = iniWord
 	l.value = Span{Start: at, End: end, Kind: Value, Path: l.path("line", ""), Always: true}
+	if mark >= 0 { // a key, for Python
+		l.continuations(src)
+	}
 	return nil
 }
 
 // readSection reads [name], and [name "sub"] of git. The name ends at the
-// first bracket that only a comment follows.
+// first bracket that only a comment follows; for git and PHP a key may follow.
 func (l *iniLine) readSection(src []byte, at int) error {
 	l.kind = iniSection
 	steps, from := gitSection(src[at:l.end])
@@ -213,6 +239,9 @@ func (l *iniLine) readSection(src []byte, at int) error {
 		}
 		rest := skipBlanks(src, i+1, l.end)
 		if rest < l.end && src[rest] != ';' && src[rest] != '#' {
+			if bytes.IndexByte(src[rest:l.end], '=') >= 0 {
+				break
+			}
 			continue
 		}
 		if rest < l.end {
@@ -293,9 +322,14 @@ func commentedINI(text []byte) bool {
 // indented deeper than its key, as for Python, and those behind a backslash,
 // as for git and systemd, unless they are plainly keys of their own, as behind
 // C:\dir\. Comments and, where lines are indented, blank lines between them
-// do not end it.
+// do not end it. Where a line that other programs took in begins further left,
+// Python saw a key there.
 func (l *iniLine) continuations(src []byte) {
-	more := oddBackslash(src[l.value.Start:l.value.End])
+	text := src[l.value.Start:l.value.End]
+	more, indent := oddBackslash(text), l.indent
+	for pos := l.start; pos < l.value.End; pos = nextLine(src, pos) {
+		indent = min(indent, skipBlanks(src, pos, l.value.End)-pos)
+	}
 	for pos := nextLine(src, l.end); pos < len(src); pos = nextLine(src, pos) {
 		end := lineEnd(src, pos)
 		at := skipBlanks(src, pos, end)
@@ -306,13 +340,13 @@ func (l *iniLine) continuations(src []byte) {
 		if src[at] == ';' || src[at] == '#' {
 			continue
 		}
-		text := src[at:trimBlanks(src, at, end)]
-		if at-pos <= l.indent && (!more || text[0] == '[' || plainKey(text) && !paddedBase64(text)) {
+		text = src[at:trimBlanks(src, at, end)]
+		if at-pos <= indent && (!more || text[0] == '[' || plainKey(text) && !base64End(text)) {
 			return
 		}
 		l.value.Always = l.value.Always || text[0] == '[' || bytes.ContainsAny(text, "=:")
 		l.end, l.value.End = end, at+len(text)
-		more = oddBackslash(text)
+		more, indent = oddBackslash(text), min(indent, at-pos)
 	}
 }
 

@@ -207,12 +207,14 @@ is, by its first character that is no white space:
   - none: blank;
   - ";" or "#": a comment. Nothing behind a value is one;
   - "[": a section. Its name ends at the first "]" that only white space, or a
-    comment, follows; a line without is refused. [name "sub"], where name holds
+    comment, follows; a line without is refused, and one with a "=" behind a "]"
+    in front of that. [name "sub"], where name holds
     no white space and no "]", has two keys: the name, of KIND "str", and sub
     with \x read as x, of KIND "sub". All others have one, of KIND "str": what is
     between the brackets, without white space at both ends;
-  - else, up to the first "=" or ":" (the first "=" if the line begins with
-    "//"), a key, which is the text without white space at its end; behind it,
+  - other white space (of Unicode, Latin-1 or ASCII, 0x1c to 0x1f): refused;
+  - else, up to the first "=" or ":" (the first "=" if the line begins with "//"
+    and no white space stands in what is the key then), a key, which is the text without white space at its end; behind it,
     the value.
 
 The path of a value is the keys of its section, if one came before, and its own
@@ -234,12 +236,13 @@ line is found thus:
     not close on its line: the line in which it does; it is refused if there is
     none. Behind " a backslash takes the next byte with it; but where the value's
     first line ends in its quote a second time, that closes it;
-  - from there, each line below that is indented deeper than the key belongs to
-    it, with the blank lines and comments in between;
+  - from there, each line below that is indented deeper than the key, or than
+    another line that belongs to the value, belongs to it, with the blank lines
+    and comments in between (so it is for a line in base64);
   - and each line below a line of it that ends in an odd number of backslashes,
     with comments, but no blank lines, in between, unless that line is a section
     or KEY = with a KEY of letters, digits and "_.-" that does not begin with a
-    digit, "." or "-", and is not in base64 as above.
+    digit, "." or "-", and is not in base64 as above, of any length.
 
 A value that holds "-----BEGIN " without "-----END" behind it is refused.
 
@@ -247,7 +250,8 @@ Programs differ on what of this are keys of their own. So the following values
 are sealed under every rule: lines that are values as a whole; values whose quote
 closes in another line; those with further lines of which one holds "=" or ":" or
 begins with "["; those that hold "=" and whose key ends in ":", or has white
-space in it.
+space in it; those behind a value that ends in a backslash, with at most comments
+in between; those behind values that hold an odd number of "\"" in all.
 
 What Get returns is what most programs see: without the quotes around all of it,
 if they are in it nowhere else; comments behind a value are not cut off, escapes

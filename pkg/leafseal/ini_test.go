@@ -24,6 +24,10 @@ func TestINIRules(t *testing.T) {
 		"[a]\nk =\n  -----BEGIN X-----\n  SENTINEL=\n  -----END X-----\n",
 		"[a]\nk = x\nSENTINELSENTINELSENTINELSEN=\n",
 		"[a]\npassword = SENTINEL\n",
+		"[a]\nk = v \\\nother = SENTINEL\n",
+		"[a]\nk = v \\\n; c\n[b]\nk = C:\\\\\nother = SENTINEL\n",
+		"[a]\nk = v \"w\nx = y\nother = SENTINEL\"\n",
+		"[a]\n  k = v \\\nl: w\n m = SENTINEL\n",
 	} {
 		sealed := encrypt(t, "a.ini", plain, rule)
 		if strings.Contains(sealed, "SENTINEL") {

@@ -166,7 +166,7 @@ func (e *env) sealLike(f *leafseal.File, path, out, to string, plain []byte) (*l
 			reveal = append(reveal, path)
 		}
 	}
-	if rule.KeepComments && !was.SealedComments {
+	if rule.KeepComments && !was.SealedComments && !deliver.CommentsInValues(f.Format(), f.Plaintext()) {
 		reveal = append(reveal, leafseal.AllComments)
 	}
 	if err := made.SetRule(rule, reveal...); err != nil {

@@ -9,6 +9,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/leafseal/leafseal/internal/atomic"
+	"github.com/leafseal/leafseal/internal/keys"
 	"github.com/leafseal/leafseal/internal/migrate"
 	"github.com/leafseal/leafseal/pkg/leafseal"
 )
@@ -32,7 +33,7 @@ git-crypt export-key writes; for dotenvx its .env.keys, or the variable
 DOTENV_PRIVATE_KEY…; for ansible-vault a password file, or what you type.
 
 leafseal import config/prod.yaml
-leafseal import --tree . --trust all
+leafseal import --tree . --trust alice --trust bob
 leafseal import --from git-crypt --key repo.key secrets.yaml
 leafseal import --key .env.keys .env.production
 leafseal import --tree group_vars --from ansible-vault --key ~/.vault-pass`,
@@ -89,10 +90,17 @@ func (e *env) importFiles(c *cli.Context, files []string, tools []foreignTool) e
 }
 
 // hintReaders names the readers that the file had where no rule names any.
+// sops does not authenticate them: a shell is to see nothing but keys.
 func hintReaders(err error, f *imported) error {
 	var at *leafseal.Error
-	if errors.As(err, &at) && errors.Is(err, leafseal.ErrPolicy) && len(f.doc.Recipients) > 0 {
-		at.Hint = "to keep its readers without a policy: leafseal import --to " + strings.Join(f.doc.Recipients, " --to ") + " " + f.path
+	to := ""
+	for _, r := range f.doc.Recipients {
+		if key, err := keys.Canonical(r); err == nil && !strings.Contains(key, " ") {
+			to += " --to " + key
+		}
+	}
+	if errors.As(err, &at) && errors.Is(err, leafseal.ErrPolicy) && to != "" {
+		at.Hint = "to keep the readers that it names, without a policy, if you know all of their keys: leafseal import" + to + " " + f.path
 	}
 	return err
 }

@@ -249,7 +249,7 @@ func (b *policyBuild) globs(glob string, files, earlier []*imported) (globs []st
 	}
 	// fits: it matches all that it must, or the one that it must, and nothing else.
 	fits := func(glob string, must func(rel string) bool) bool {
-		if !doublestar.ValidatePattern(glob) || strings.HasPrefix(glob, "/") {
+		if !leafseal.ValidGlob(glob) {
 			return false
 		}
 		for rel := range rels {

@@ -74,6 +74,15 @@ func commentsIn(format string, src []byte, s span.Span) (texts []string) {
 	return texts
 }
 
+// CommentsInValues reports whether values of a document hold comments. They are
+// sealed with the value, and Convert writes them beside it.
+func CommentsInValues(format string, plain []byte) bool {
+	spans, err := span.ByName(format).Find(plain)
+	return err != nil || slices.ContainsFunc(spans, func(s span.Span) bool {
+		return s.Kind == span.Value && strings.TrimSpace(strings.Join(commentsIn(format, plain, s), "")) != ""
+	})
+}
+
 // plain reports whether every format with comments can hold it.
 func (c comment) plain() bool {
 	return utf8.ValidString(c.text) && strings.IndexFunc(c.text, func(r rune) bool {

@@ -77,7 +77,7 @@ var refused = []conversion{
 		"1  a key that|1 a b a key that|1 a=b a key that|1 [a a key that|2 DEFAULT a name of which|2 a] a name of which|2 ; a name of which"},
 	{"json", "ini", "[\"x\"]", "1  a list at the root"},
 	{"ini", "yaml", "a = \"SENTINEL\"\nb = 1 ; c\n[s]\nk = v\nk = w\nword\nx = %(SENTINEL)s\ny = 1\n  2\n[s]\n[r \"t\"]\n[DEFAULT]\nz: a=b\nq r = s\nu = v\\\nw = \xff\n",
-		"1 a a text with quotes|2 b a text with ; or #|5 s.k a name for the second|6 s a line without|7 s.x a text with %|8 s.y a text with a line|10 s a name for the second|11 r a section|12 DEFAULT a name|13 DEFAULT.z a value of which|14 DEFAULT.q r a key|15 DEFAULT.u a text with a backslash|16 DEFAULT.w a text with bytes|16 DEFAULT.w a text that is not valid"},
+		"1 a a text with quotes|2 b a text with ; or #|5 s.k a name for the second|6 s a line without|7 s.x a text with %|8 s.y a text with a line|10 s a name for the second|11 r a section|12 DEFAULT a name|13 DEFAULT.z a value of which|14 DEFAULT.q r a key|15 DEFAULT.u a text with a backslash|16 DEFAULT.w a value of which|16 DEFAULT.w a text with bytes|16 DEFAULT.w a text that is not valid"},
 	{"jsonc", "yaml", "{\"a\": 1 // c\n/* d\u2028e */}", "2  a comment, which yaml cannot hold"},
 	{"yaml", "json", "a: [ # c\n]\nb: | # d\n  x\n", "1  a comment|3  a comment"},
 	{"jsonc", "json", "{\"a\": [/* c */], // d\n}", "1  a comment|1  a comment"},

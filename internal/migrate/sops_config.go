@@ -100,9 +100,10 @@ func readCreationRule(n *yaml.Node) (CreationRule, error) {
 		r.Notes = append(r.Notes, fmt.Sprintf("it splits the key over %d key groups (Shamir); in leafseal each reader reads alone, so it is left out", len(groups)))
 		return r, nil
 	}
+	seen := map[*yaml.Node]bool{}
 	for _, holder := range append(groups, n) {
 		for _, k := range entries(child(holder, "age")) {
-			r.addKeys(k)
+			r.addKeys(k, seen)
 		}
 		for _, kind := range []string{"pgp", "kms", "gcp_kms", "hckms", "azure_keyvault", "hc_vault", "hc_vault_transit_uri"} {
 			if len(entries(child(holder, kind))) > 0 {
@@ -134,8 +135,9 @@ func readCreationRule(n *yaml.Node) (CreationRule, error) {
 	return r, nil
 }
 
-// addKeys adds the keys of a scalar, which may hold several with commas.
-func (r *CreationRule) addKeys(n *yaml.Node) {
+// addKeys adds the keys of a scalar, which may hold several with commas, or of
+// a list. Once is enough for each node: a list may hold aliases of itself.
+func (r *CreationRule) addKeys(n *yaml.Node, seen map[*yaml.Node]bool) {
 	name := strings.TrimSpace(strings.TrimPrefix(n.LineComment, "#"))
 	if n.Kind == yaml.AliasNode {
 		name = n.Value
@@ -143,9 +145,13 @@ func (r *CreationRule) addKeys(n *yaml.Node) {
 	} else if n.Anchor != "" {
 		name = n.Anchor
 	}
+	if seen[n] {
+		return
+	}
+	seen[n] = true
 	for _, e := range entries(n) {
 		if e != n {
-			r.addKeys(e)
+			r.addKeys(e, seen)
 			continue
 		}
 		for key := range strings.SplitSeq(n.Value, ",") {

@@ -732,6 +732,14 @@ creation_rules:
 	if len(rules[0].Keys) != 2 || rules[0].Rule.Only != `(?:^|\.)(x|y)(?:\.|$)` || len(rules[1].Notes) != 1 || len(rules[2].Notes) != 1 || len(rules[3].Notes) != 1 {
 		t.Errorf("%+v", rules)
 	}
+	loop := "creation_rules:\n  - age:\n      - &k0 [age1x]\n" // a list in itself, and 2^40 keys
+	for i := range 40 {
+		loop += fmt.Sprintf("      - &k%d [*k%d, *k%d]\n", i+1, i, i)
+	}
+	rules, err = ReadSopsConfig([]byte(loop + "      - &k [*k, age1y]\n"))
+	if err != nil || fmt.Sprint(rules[0].Keys) != "[{ age1x} { age1y}]" {
+		t.Errorf("%v, %v", rules, err)
+	}
 	for _, bad := range []string{"a: [", "creation_rules:\n  - path_regex: (\n", "creation_rules:\n  - {encrypted_regex: a, encrypted_suffix: b}\n"} {
 		if _, err := ReadSopsConfig([]byte(bad)); err == nil {
 			t.Errorf("%q passes", bad)

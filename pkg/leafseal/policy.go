@@ -196,7 +196,7 @@ func (p *Policy) parseRule(n *yaml.Node) error {
 		return err
 	case r.Path == "":
 		return policyError(n, "a rule needs a path")
-	case !doublestar.ValidatePattern(r.Path) || strings.HasPrefix(r.Path, "/") || strings.Contains(r.Path, `\`):
+	case !ValidGlob(r.Path):
 		return policyError(n, "%q is not a glob relative to the policy's folder", r.Path)
 	case len(r.For) == 0:
 		return policyError(n, "the rule for %s names nobody: it needs a \"for\"", r.Path)
@@ -206,6 +206,19 @@ func (p *Policy) parseRule(n *yaml.Node) error {
 	}
 	p.Files = append(p.Files, r)
 	return nil
+}
+
+// ValidGlob reports whether a rule can have this path. A match may try every
+// way through its "{a,b}", so there are not to be too many: a policy may come
+// from anybody.
+func ValidGlob(glob string) bool {
+	groups, commas, ways := strings.Count(glob, "{"), strings.Count(glob, ","), 1
+	for range groups {
+		if ways *= (commas+groups-1)/groups + 1; ways > 100_000 {
+			return false
+		}
+	}
+	return doublestar.ValidatePattern(glob) && !strings.HasPrefix(glob, "/") && !strings.Contains(glob, `\`)
 }
 
 // text reads a string that is not empty.

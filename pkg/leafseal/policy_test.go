@@ -76,6 +76,7 @@ func TestPolicyRefused(t *testing.T) {
 		"an unknown section":   {"groups:", "group:", 6},
 		"an unknown word":      {"comments: keep", "comments: kept", 16},
 		"a bad glob":           {"config/prod/*.yaml", "config/[/*.yaml", 11},
+		"an endless glob":      {"config/prod/*.yaml", strings.Repeat("{a,}", 17), 11},
 		"an absolute path":     {"config/prod/*.yaml", "/config/*.yaml", 11},
 		"a bad key":            {alice.Recipient().String(), "age1nonsense", 3},
 		"the same key twice":   {bob.Recipient().String(), alice.Recipient().String(), 0},

@@ -132,6 +132,11 @@ func (w *sopsWriter) secretNodes(d *yamlDocs) (map[*yaml.Node]bool, error) {
 		}
 		if n < len(w.Secret) {
 			byStart[sp.Start] = w.Secret[n]
+			if text := w.plain[sp.Start:sp.End]; w.Secret[n] && emptyWithComment().Match(text) {
+				e := fail(ErrUnsupported, "a comment in an empty list or map, which sops would leave in clear")
+				e.Line = lineOf(w.plain, sp.Start)
+				return nil, e
+			}
 		}
 		n++
 	}
@@ -144,6 +149,8 @@ func (w *sopsWriter) secretNodes(d *yamlDocs) (map[*yaml.Node]bool, error) {
 	}
 	return secret, nil
 }
+
+var emptyWithComment = lazy(`(?s)^(?:!\S*\s+)?[\[{].*#`)
 
 // flow writes what stands for an alias on one line.
 func flow(v any, tokens map[*leaf]string) string {

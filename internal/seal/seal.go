@@ -122,7 +122,7 @@ type Opened struct {
 // made the token; it does not prove that the token belongs here: Check does.
 func (k *Key) Open(ad, token []byte) (Opened, error) {
 	body, ok := bytes.CutPrefix(token, []byte(Mark))
-	if !ok {
+	if !ok || bytes.ContainsAny(body, "\r\n") { // which Go's decoder skips
 		return Opened{}, ErrToken
 	}
 	raw, err := strict64.AppendDecode(nil, body)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -47,7 +48,7 @@ func TestTokenIsCanonical(t *testing.T) {
 	for n := range 33 { // lengths with every number of unused bits
 		token := k.Seal(nil, nil, make([]byte, n))
 		for i := range token {
-			for _, c := range []byte("AZaz09-_=.\n") {
+			for _, c := range []byte("AZaz09-_=.\n\r") {
 				if token[i] == c {
 					continue
 				}
@@ -55,6 +56,9 @@ func TestTokenIsCanonical(t *testing.T) {
 				changed[i] = c
 				if _, err := k.Open(nil, changed); err == nil {
 					t.Fatalf("byte %d of %d changed to %q opens", i, len(token), c)
+				}
+				if _, err := k.Open(nil, slices.Insert(bytes.Clone(token), i, c)); err == nil {
+					t.Fatalf("with %q at %d of %d it opens", c, i, len(token))
 				}
 			}
 		}

@@ -97,9 +97,8 @@ func (e *env) encrypt(c *cli.Context, path string) (ch change, f *leafseal.File,
 	if _, err := leafseal.Inspect(src, o); err == nil {
 		return ch, nil, &leafseal.Error{File: path, Err: leafseal.ErrEncrypted, Hint: "leafseal edit changes it, leafseal apply gives it other readers"}
 	}
-	if tool := e.wroteForeign(path, src); tool != "" {
-		return ch, nil, &leafseal.Error{File: path, Err: fmt.Errorf("%w, by %s", leafseal.ErrEncrypted, tool),
-			Hint: "leafseal import takes it over; --opaque encrypts it once more as it is"}
+	if tool := e.wroteForeign(path, src); tool != "" { // what else is in it may be plain
+		e.warn("%s holds what %s encrypted: this encrypts it once more; leafseal import would take it over", path, tool)
 	}
 	if root != "" {
 		if err := e.trust(root, o.Readers, c.StringSlice("trust")); err != nil {

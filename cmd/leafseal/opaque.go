@@ -102,10 +102,15 @@ func (e *env) decryptOpaque(c *cli.Context, path string) (done bool, err error) 
 			return true, err
 		}
 	}
-	return true, e.writeStream(out, info, func(w io.Writer) error {
+	write := func(w io.Writer) error {
 		_, err := io.CopyBuffer(struct{ io.Writer }{w}, plain, make([]byte, 1<<15)) // of 64 kB at whole pages Linux is slower, at times by half
 		return err
-	})
+	}
+	if out != "-" && info == nil { // the ciphertext stays, whatever becomes of it
+		debug.SetMemoryLimit(streamMemory)
+		return true, unwritten(out, atomic.Create(out, write))
+	}
+	return true, e.writeStream(out, info, write)
 }
 
 // openFile opens a file, and looks at how it starts.

@@ -20,7 +20,7 @@ var ErrChanged = errors.New("the file was changed meanwhile")
 // links to it, and makes new files 0600. After an error the old file stands
 // as it was, or, if only the last sync of the folder failed, the new one.
 func Replace(path string, was, data []byte) error {
-	return replace(path, was != nil, holds(was), writes(data))
+	return replace(path, was != nil, holds(was), writes(data), (*os.File).Sync)
 }
 
 func holds(was []byte) func(target string) error {
@@ -54,11 +54,18 @@ func ReplaceWith(path string, was fs.FileInfo, write func(w io.Writer) error) er
 	return replace(path, was != nil, same, func(w io.Writer) error {
 		b := writeEarly(w.(*os.File))
 		return errors.Join(write(b), b.Close())
-	})
+	}, (*os.File).Sync)
 }
 
-func replace(path string, exists bool, same func(target string) error, write func(w io.Writer) error) error {
-	s, err := stage(path, exists, same, write)
+// Create is ReplaceWith for a new file that can be made again from what is
+// still there: nobody waits until it is on the disk.
+func Create(path string, write func(w io.Writer) error) error {
+	none := func(string) error { return ErrChanged }
+	return replace(path, false, none, write, func(*os.File) error { return nil })
+}
+
+func replace(path string, exists bool, same func(target string) error, write func(w io.Writer) error, sync func(*os.File) error) error {
+	s, err := stage(path, exists, same, write, sync)
 	if err != nil {
 		return err
 	}
@@ -76,10 +83,10 @@ type Staged struct {
 // replaced once there is room for all of them. Commit or Discard ends it; a
 // process that is killed before leaves a file .leafseal-*.tmp behind.
 func Stage(path string, was, data []byte) (*Staged, error) {
-	return stage(path, was != nil, holds(was), writes(data))
+	return stage(path, was != nil, holds(was), writes(data), (*os.File).Sync)
 }
 
-func stage(path string, exists bool, same func(target string) error, write func(w io.Writer) error) (s *Staged, err error) {
+func stage(path string, exists bool, same func(target string) error, write func(w io.Writer) error, sync func(*os.File) error) (s *Staged, err error) {
 	target, err := follow(path)
 	if err != nil {
 		return nil, err
@@ -111,7 +118,7 @@ func stage(path string, exists bool, same func(target string) error, write func(
 	if err := keep(tmp, target, mode); err != nil {
 		return nil, err
 	}
-	if err := tmp.Sync(); err != nil {
+	if err := sync(tmp); err != nil {
 		return nil, err
 	}
 	return &Staged{tmp.Name(), target, exists, same}, tmp.Close()
